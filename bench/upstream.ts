@@ -2,7 +2,7 @@ import { BareServer, encodeAnswer, type Answering } from "./bare-server.ts";
 import { machineClockMs } from "./machine-clock.ts";
 import { serveCommands } from "./worker-process.ts";
 
-/** A fast upstream, in Pulse's format. What its jobs do, the benchmark tells it. */
+/** A fast upstream, in Pulse's format. The benchmark controls its jobs. */
 
 const JOB = {
   job_id: "job",

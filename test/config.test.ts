@@ -260,7 +260,7 @@ describe("with a database of one's own", () => {
   });
 });
 
-describe("what is read", () => {
+describe("parsed settings", () => {
   test("encryption keys become bytes, in their order", () => {
     const keys = load({ RINGBACK_ENCRYPTION_KEYS: `${KEY},${OTHER_KEY}` }).encryptionKeys;
     expect(keys?.map((key) => key.toString("base64"))).toEqual([KEY, OTHER_KEY]);

@@ -45,7 +45,7 @@ export class LaneTurn {
     this.#end = end;
   }
 
-  /** The upstream has answered. What a refusal is about may be in its body only. */
+  /** The upstream has answered. Only the body may say why a request is refused. */
   answered(head: RelayedHead): void {
     if (head.status < REFUSALS_FROM || this.#provider === null) return this.#over(HEALTHY);
     this.#refusal = { head, chunks: [], bytes: 0 };

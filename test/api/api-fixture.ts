@@ -112,7 +112,10 @@ export class ApiFixture {
   tested = TESTED;
   /** Answers instead of the store when set. */
   acceptOutcome: AcceptOutcome | Error | null = null;
-  liveTrialOutcome: LiveTrialOutcome = { kind: "not_asked", problem: "Nobody is there." };
+  liveTrialOutcome: LiveTrialOutcome = {
+    kind: "not_asked",
+    problem: "The upstream is not reachable.",
+  };
   readiness = readinessOf(READY);
   readonly database: Awaited<ReturnType<typeof openTestDatabase>>["database"];
   readonly databaseUrl: string;

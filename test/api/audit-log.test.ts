@@ -163,7 +163,7 @@ describe("the audit log", () => {
     const before = await entries();
     const wanted = { provider: "pulse", name: "default", credential: "x" };
     await expect(change("POST", "/v1/connections", wanted)).rejects.toThrow("connection_exists");
-    await expect(change("DELETE", "/v1/providers/nobody")).rejects.toThrow("not_found");
+    await expect(change("DELETE", "/v1/providers/absent")).rejects.toThrow("not_found");
     const missing = publicId("apiKey", api.uuid());
     await expect(change("DELETE", `/v1/api-keys/${missing}`)).rejects.toThrow("not_found");
     expect(await entries()).toEqual(before);

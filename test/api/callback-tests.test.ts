@@ -49,12 +49,12 @@ it("a callback test says why there was no answer, and does not call a refusal de
   api.tested = {
     ...TESTED,
     response: null,
-    failure: { code: "connect_refused", message: "Nobody listens" },
+    failure: { code: "connect_refused", message: "Connection refused" },
   };
   expect(await (await post({ callback_url: CALLBACK_URL })).json()).toMatchObject({
     delivered: false,
     response: null,
-    error: { code: "connect_refused", message: "Nobody listens" },
+    error: { code: "connect_refused", message: "Connection refused" },
   });
   api.tested = { ...TESTED, response: TESTED.response && { ...TESTED.response, status: 302 } };
   expect(await (await post({ callback_url: CALLBACK_URL })).json()).toMatchObject({

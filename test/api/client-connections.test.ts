@@ -62,7 +62,7 @@ describe("three thousand idle connections", () => {
   });
 });
 
-test("requests that never end keep nobody out", () => {
+test("requests that never end don't keep other clients out", () => {
   const { connections, open } = openOf(100);
   const slow = open(ATTACKER, 100);
   for (const connection of slow) connections.began(connection);

@@ -165,7 +165,7 @@ describe("a connection", () => {
   });
 
   it.each<[object, number, string[]]>([
-    [{ provider: "nobody" }, 422, ["/provider"]],
+    [{ provider: "absent" }, 422, ["/provider"]],
     [{ provider: undefined }, 422, ["/provider"]],
     [{ credential: undefined }, 422, ["/credential"]],
     [{ credential: "" }, 422, ["/credential"]],

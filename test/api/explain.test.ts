@@ -18,7 +18,7 @@ async function explained(id: string): Promise<Json> {
   return jobExplanationSchema.parse(await response.json());
 }
 
-describe("what only a busy gateway shows", () => {
+describe("reasons that only a busy gateway shows", () => {
   it("an explanation names the rate limit of the origin, or the turn, that a callback waits for", async () => {
     const { id, job } = await api.subscribe();
     await api.end(id);

@@ -66,7 +66,7 @@ describe("GET /v1/jobs", () => {
     ]);
     const one = await listJobs("job_id=wanted&provider=pulse&connection=second");
     expect(one.data).toMatchObject([{ job_id: "wanted", connection: "second" }]);
-    expect((await listJobs("job_id=nobody")).data).toEqual([]);
+    expect((await listJobs("job_id=absent")).data).toEqual([]);
     expect((await listJobs("job_id=wanted&connection=third")).data).toEqual([]);
   });
 

@@ -167,13 +167,13 @@ describe("a live job", () => {
     api.liveTrialOutcome = {
       kind: "not_answered",
       asked: { method: "GET", url: "https://api.example.com/jobs/a" },
-      reason: "Nobody answered.",
+      reason: "No answer came.",
       consequence: "Later.",
     };
     expect(await tryOut({ job_id: "a", age_s: 5 })).toMatchObject({
       asked: { method: "GET", url: "https://api.example.com/jobs/a" },
       answer: null,
-      failure: "Nobody answered.",
+      failure: "No answer came.",
       steps: null,
       consequence: "Later.",
     });
@@ -208,7 +208,7 @@ describe("a trial that makes no sense is refused", () => {
     [{ answer: { status: 200, text: "" } }, ["/answer/text"]],
     [{ answer: DONE, age_s: -1 }, ["/age_s"]],
     [{ answer: DONE, definition: [] }, ["/definition"]],
-    [{ job_id: "a", connection: "nobody" }, ["/connection"]],
+    [{ job_id: "a", connection: "absent" }, ["/connection"]],
     [{ job_id: "a", params: { region: "eu" } }, ["/params/region"]],
   ])("a trial of %j, which makes no sense, is refused", async (body, pointers) => {
     const response = await post(body);
@@ -219,7 +219,7 @@ describe("a trial that makes no sense is refused", () => {
   });
 
   it("at a provider that does not exist", async () => {
-    expect((await post({ answer: DONE }, "nobody")).status).toBe(404);
+    expect((await post({ answer: DONE }, "absent")).status).toBe(404);
   });
 });
 

@@ -30,7 +30,7 @@ async function connect(fields: object = {}): Promise<Json> {
   return response.json();
 }
 
-describe("what a provider of one's own is for", () => {
+describe("a project's own provider", () => {
   it("is to be connected to and subscribed at, by the version that is in force", async () => {
     await putOne();
     await connect();

@@ -131,7 +131,7 @@ describe("a body", () => {
   });
 });
 
-describe("what is no request", () => {
+describe("invalid requests", () => {
   it.each([
     ["garbage", "hello\r\n\r\n", "malformed_request"],
     ["no host", "GET / HTTP/1.1\r\nconnection: close\r\n\r\n", "malformed_request"],
@@ -198,13 +198,13 @@ it("a client that was refused and does not close is cut off, so that the server 
   socket.destroy();
 });
 
-describe("what is unusual is a request all the same:", () => {
+describe("unusual requests that are accepted:", () => {
   it("HTTP/1.0 without a host", async () => {
     await serve();
     expect(await exchange("GET /nowhere HTTP/1.0\r\n\r\n")).toContain("404 Not Found");
   });
 
-  it("an expectation that nobody knows", async () => {
+  it("an unknown expectation", async () => {
     await serve();
     const answer = await exchange(head(JSON_TYPE, "expect: miracles", "content-length: 2"), "{}");
     expect(answer).toContain("200 OK");

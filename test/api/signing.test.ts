@@ -202,7 +202,7 @@ describe("signing keys", () => {
   it("signing keys do not reveal whether a project of that name exists", async () => {
     await rotateKey();
     const known = await open("/v1/signing-keys");
-    const unknown = await open("/v1/signing-keys?project=nobody");
+    const unknown = await open("/v1/signing-keys?project=absent");
     expect(unknown.status).toBe(known.status);
     const told = ({ headers }: Response) =>
       [...headers].filter(([name]) => name !== "x-request-id" && name !== "content-length");
@@ -212,11 +212,11 @@ describe("signing keys", () => {
       { ...data[0], object: "signing_key", is_current: true, expires_at: null },
     ]);
     // The same each time, and another for another name; a key set shows the same.
-    const again: Json = await (await open("/v1/signing-keys?project=nobody")).json();
+    const again: Json = await (await open("/v1/signing-keys?project=absent")).json();
     expect(again.data).toEqual(data);
-    const set = jwksSchema.parse(await (await open("/v1/signing-keys/jwks?project=nobody")).json());
+    const set = jwksSchema.parse(await (await open("/v1/signing-keys/jwks?project=absent")).json());
     expect(set.keys.map(({ kid }) => kid)).toEqual([data[0].id]);
-    const other: Json = await (await open("/v1/signing-keys?project=nobody2")).json();
+    const other: Json = await (await open("/v1/signing-keys?project=absent2")).json();
     expect(other.data[0].public_key).not.toBe(data[0].public_key);
     // A point of the curve, as every public key is.
     const [jwk] = set.keys;

@@ -80,7 +80,7 @@ describe.for(Object.keys(MAKE) as ProjectLimitName[])("%s", (name) => {
   });
 });
 
-test("what is made and deleted in turns comes to an end as well", async () => {
+test("creating and deleting in turns reaches the limit as well", async () => {
   api.limits.own.set(attacker.projectId, { connections: 3 });
   for (let count = 1; count <= 3; count += 1) {
     const connection = connectionSchema.parse(await (await make("connections", attacker)).json());

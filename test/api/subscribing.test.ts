@@ -223,7 +223,7 @@ describe("Idempotency-Key", () => {
     expect((await post(newKey)).status).toBe(409);
   });
 
-  it("of an older release, whose hash was plain, is still known", async () => {
+  it("a key of an older release, whose hash was plain, is still known", async () => {
     const box = { ...api.secretBox, digests: (_: string, text: string): [string] => [text] };
     const key = await api.addKey(["subscriptions:write"]);
     const request = (app: Hono) =>
@@ -253,7 +253,7 @@ describe("Idempotency-Key", () => {
     },
   );
 
-  it("of 255 characters is taken", async () => {
+  it("a key of 255 characters is taken", async () => {
     expect((await create("x".repeat(255), { job_id: "idem" })).status).toBe(201);
   });
 });

@@ -35,9 +35,9 @@ describe("a subscription whose fields are wrong", () => {
       { callback_url: `https://a/${"x".repeat(2048)}` },
       ["/callback_url"],
     ],
-    ["an unknown provider", { provider: "nobody" }, ["/provider"]],
+    ["an unknown provider", { provider: "absent" }, ["/provider"]],
     ["a provider named like a property of every object", { provider: "__proto__" }, ["/provider"]],
-    ["an unknown connection", { connection: "nobody" }, ["/connection"]],
+    ["an unknown connection", { connection: "absent" }, ["/connection"]],
     ["a connection with a NUL", { connection: "\0" }, ["/connection"]],
     ["a provider with half a surrogate pair", { provider: "\ud800" }, ["/provider"]],
     ["a connection of another provider", { provider: "sandbox" }, ["/connection"]],
@@ -103,7 +103,7 @@ describe("a subscription whose fields are wrong", () => {
     ["unknown fields", { jobid: 1, "a/b": 2, constructor: 3 }, ["/jobid", "/a~1b", "/constructor"]],
     [
       "several faults",
-      { provider: "nobody", callback_url: "x", metadata: { a: "x".repeat(5000) } },
+      { provider: "absent", callback_url: "x", metadata: { a: "x".repeat(5000) } },
       ["/provider", "/metadata", "/callback_url"],
     ],
   ])(
@@ -147,10 +147,10 @@ describe("a subscription whose fields are wrong", () => {
   it("a subscription with one wrong field is refused with the code of that fault", async () => {
     const codeOf = async (wish: object) =>
       (await problemOf(await post({ job_id: "a", callback_url: CALLBACK_URL, ...wish }))).code;
-    expect(await codeOf({ provider: "nobody" })).toBe("unknown_provider");
-    expect(await codeOf({ connection: "nobody" })).toBe("unknown_connection");
+    expect(await codeOf({ provider: "absent" })).toBe("unknown_provider");
+    expect(await codeOf({ connection: "absent" })).toBe("unknown_connection");
     expect(await codeOf({ callback_url: "x" })).toBe("callback_url_refused");
-    expect(await codeOf({ connection: "nobody", callback_url: "x" })).toBe("validation_failed");
+    expect(await codeOf({ connection: "absent", callback_url: "x" })).toBe("validation_failed");
   });
 
   it("a subscription with a field __proto__ is refused like one with any unknown field", async () => {
@@ -235,7 +235,7 @@ describe("a body that is no subscription", () => {
   });
 
   it.each(["application/json; charset=utf-8", "Application/JSON;charset=UTF-8"])(
-    "of type %j is read",
+    "a body of type %j is read",
     async (type) => {
       expect((await post("{}", { "content-type": type })).status).toBe(422);
     },

@@ -118,7 +118,7 @@ describe("GET /v1/subscriptions", () => {
     expect(await ids("job_id=filter-1&provider=sandbox")).toEqual([]);
     expect(await ids("job_id=filter-2&status=delivering")).toEqual([late.id]);
     expect(await ids("job_id=filter-2&status=active")).toEqual([]);
-    expect(await ids("job_id=nobody")).toEqual([]);
+    expect(await ids("job_id=absent")).toEqual([]);
     expect(await ids(`created_after=${late.created_at}`)).toEqual([both.id]);
     expect(await ids(`job_id=filter-1&created_after=${early.created_at}`)).toEqual([both.id]);
     expect(

@@ -110,7 +110,7 @@ describe("the addresses for operators", () => {
       }
     });
 
-    it("to whoever has the token, and nothing to others", async () => {
+    it("to clients that have the token, and nothing to others", async () => {
       const token = "0123456789abcdef";
       const app = checkedApp({ ...api.ports, metricsToken: token });
       expect(await shown(scrape({ app, token }))).toBe(true);

@@ -9,7 +9,7 @@ test("a target is met at its bound, from the side that it names", () => {
   expect(isMet(figure("p99", 50.1, "ms", atMost(50)))).toBe(false);
 });
 
-test("what could not be measured meets no target", () => {
+test("a figure that could not be measured meets no target", () => {
   expect(isMet(figure("cpu_ratio", Number.NaN, "ratio", atMost(1.2)))).toBe(false);
   expect(isMet(figure("cpu_ratio", Number.NaN, "ratio", atLeast(1.2)))).toBe(false);
 });

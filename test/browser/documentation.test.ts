@@ -20,7 +20,7 @@ afterAll(async () => {
   await gateway?.discard();
 });
 
-test("the reference shows, finds and samples operations, asks nobody else, and breaks no rule of its policy", async () => {
+test("the reference shows, finds and samples operations, sends no requests elsewhere, and breaks no rule of its policy", async () => {
   const { page, complaints, close } = await visit(browser, gateway.url);
   await page.goto("/docs");
   await page.getByRole("link", { name: "Subscriptions" }).first().waitFor(SLOWLY);
@@ -51,7 +51,7 @@ test("the start page runs the whole loop through the sandbox", async () => {
   await expectAccessible(page);
   await page.getByRole("link", { name: "See its whole story in the console" }).click();
   await page.getByRole("heading", { name: "Ringback console" }).waitFor(SLOWLY);
-  // The browser tells of the answer to the wrong key itself.
+  // The browser itself reports the response to the wrong key.
   expect(complaints.filter((one) => !one.includes("401"))).toEqual([]);
   await close();
 }, 180_000);

@@ -137,7 +137,7 @@ const OF_ANSWERS: readonly ReceiverCase[] = [
     attempts: [{ httpStatus: 413 }, ...TAKEN],
   },
   {
-    title: "what a receiver with a format of its own says about the callback is kept",
+    title: "the response of a receiver with a format of its own is kept",
     sources: [
       "ConsortiumGARR/tcs-garr#8",
       "datocms/product-roadmap#77",

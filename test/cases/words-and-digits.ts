@@ -388,7 +388,7 @@ const WORDS: readonly UpstreamCase[] = [
     },
   ]),
   {
-    title: "of a member that is there twice the last one counts, for the rules and for the result",
+    title: "the last of two members with one name counts, for the rules and for the result",
     sources: [],
     definition: {},
     answers: { [J]: [{ body: '{"status":"running","result":1,"status":"done","result":2}' }] },

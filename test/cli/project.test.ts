@@ -15,7 +15,7 @@ function limit(name: ProjectLimitName, value: number | null): object {
   return { kind: "set-limit", name: "acme", limit: name, value };
 }
 
-describe("what is asked for", () => {
+describe("reading the command line", () => {
   test.each([
     [["list"], { kind: "list" }],
     [["create", "acme"], { kind: "create", name: "acme" }],
@@ -143,7 +143,7 @@ describe("on a database that a gateway uses", () => {
     for (const key of [first, second]) {
       expect((await apiWith(key)("GET", "/v1/project")).body).toMatchObject({ name: "twice" });
     }
-    await expect(run("key", "nobody")).rejects.toThrow("there is no project nobody");
+    await expect(run("key", "absent")).rejects.toThrow("there is no project absent");
   });
 
   test("a limit on live jobs applies to its project alone, also on a running gateway", async () => {
@@ -163,7 +163,7 @@ describe("on a database that a gateway uses", () => {
     await expect.poll(subscribe, { timeout: 60_000 }).toBe("too_many_live_jobs");
     await run("allow", "bounded", "default");
     expect(await limit()).toBe(2_000_000);
-    await expect(run("allow", "nobody", "1")).rejects.toThrow("there is no project nobody");
+    await expect(run("allow", "absent", "1")).rejects.toThrow("there is no project absent");
   });
 
   test("any limit can be set and reset; the command and the API show the value in force", async () => {
@@ -180,7 +180,7 @@ describe("on a database that a gateway uses", () => {
     expect(await run("limits", "limited")).toMatch(
       /lists_running +2 +requests +RINGBACK_PROJECT_LISTS_RUNNING/,
     );
-    await expect(run("limits", "nobody")).rejects.toThrow("there is no project nobody");
+    await expect(run("limits", "absent")).rejects.toThrow("there is no project absent");
   });
 
   test("every command that changes something has an entry in the project's audit log", async () => {

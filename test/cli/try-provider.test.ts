@@ -82,7 +82,7 @@ test("without an answer only the definition is checked", async () => {
 
 test.each([
   [
-    "what curl -i printed",
+    "output of curl -i",
     'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{"status":"done","output":7}',
   ],
   [
@@ -131,7 +131,7 @@ test("--json prints the same for a program", async () => {
   expect(JSON.parse(refused.stdout)).toMatchObject({ valid: false });
 });
 
-test("what a 404 means hangs on the job's age and on whether it was seen before", async () => {
+test("the meaning of a 404 depends on the job's age and on whether it was seen before", async () => {
   const args = [file(exampleSource), file({ status: 404 })];
   const meaning = async (...options: string[]) => (await tryProvider([...args, ...options])).text;
   expect(await meaning()).toContain("cause: not_visible_yet");

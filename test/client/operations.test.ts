@@ -138,7 +138,7 @@ test("each operation of the API has its call: add a new one to src/client/resour
   expect(Object.fromEntries(calls)).toEqual(Object.fromEntries(expected));
 });
 
-test("what the gateway answers comes through, and what it refuses is an error", async () => {
+test("the gateway's responses come through, and its refusals are errors", async () => {
   const apiKey = await api.addKey(["admin"]);
   const fetch = async (url: string, init: RequestInit) => api.app.request(url, init);
   const ringback = new Ringback({ url: "http://127.0.0.1", apiKey, fetch });

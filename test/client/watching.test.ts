@@ -90,9 +90,9 @@ describe("wait", () => {
   });
 
   test("wait says that a job is not watched", async () => {
-    await expect(ringback.wait("nobody-watches-this")).rejects.toMatchObject({
+    await expect(ringback.wait("never-watched")).rejects.toMatchObject({
       code: "not_watched",
-      message: expect.stringContaining("nobody-watches-this"),
+      message: expect.stringContaining("never-watched"),
     });
   });
 });

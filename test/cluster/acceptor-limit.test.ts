@@ -132,7 +132,7 @@ describe("wishes that come together", () => {
   });
 });
 
-test("jobs that are given to another node count here before that node tells of them", async () => {
+test("jobs that are given to another node count here before that node reports them", async () => {
   owns = false;
   const kinds = [];
   for (let job = 0; job < MAX + 2; job += 1) kinds.push(...(await kindsOf([accept(`job-${job}`)])));

@@ -99,7 +99,7 @@ function accept(
 const storing = (projectId: string) => writing.filter((row) => row.projectId === projectId).length;
 
 describe("a project that sends ten thousand subscriptions at once", () => {
-  test("of ten thousand subscriptions that a project sends at once, a few are stored at a time, and another project's waits for none of the rest", async () => {
+  test("ten thousand subscriptions that a project sends at once are stored a few at a time, and another project's waits for none of the rest", async () => {
     const flood = Array.from({ length: 10_000 }, () => accept(ATTACKER));
     const other = accept(NEIGHBOR);
     expect(storing(ATTACKER)).toBe(PER_PROJECT);

@@ -63,7 +63,7 @@ async function counts(): Promise<Record<string, number>> {
   return found;
 }
 
-describe("what has been over for longer than it is kept", () => {
+describe("rows that are past their retention", () => {
   test("a job past its retention is removed with everything that belongs to it, and a second round changes nothing", async () => {
     await seed({ count: 60 });
     await sql`
@@ -120,12 +120,12 @@ describe("what has been over for longer than it is kept", () => {
   });
 });
 
-describe("what stays, however old its job is", () => {
+describe("rows that are kept, however old their job is", () => {
   test.each<[string, string]>([
     ["a live job", "update jobs set status = 'processing', ended_at = null"],
     ["a job that ended lately", "update jobs set ended_at = now()"],
     ["a delivery that is pending", "update deliveries set status = 'pending', finished_at = null"],
-    ["a delivery that was made anew lately", "update deliveries set finished_at = now()"],
+    ["a delivery that was sent again recently", "update deliveries set finished_at = now()"],
     ["a subscription that came lately", "update subscriptions set created_at = now()"],
     [
       "a job whose ending not all subscriptions are owed yet",
@@ -204,7 +204,7 @@ test("under load all that is to go goes, nothing else does, and no statement tak
   });
 });
 
-test("whoever subscribes to a job while it is removed is subscribed to one that is there", async () => {
+test("a subscription to a job that is being removed gets a job that exists", async () => {
   const jobIds = Array.from({ length: 200 }, (_, index) => `again-${index}`);
   const old = jobIds.map((jobId) => acceptRow(jobId, { nowMs: nowMs - OLD }));
   const writers = openWriters(database);

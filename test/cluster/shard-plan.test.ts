@@ -280,7 +280,7 @@ describe("three nodes of which one is killed every 2 s, while another runs", () 
   );
 });
 
-test("of two nodes, one that is killed is made up for when its lease is over, at the next look", () => {
+test("a node takes the other's shards at its next look after the other was killed and its lease ended", () => {
   const cluster = new ClusterSimulation(uniform(1));
   const [staying, leaving] = [cluster.start("a"), cluster.start("b")];
   cluster.pass(20_000);

@@ -21,7 +21,7 @@ beforeAll(async () => {
     await fixture.api.attempt(deliveryId ?? "", {
       httpStatus: null,
       errorCode: "connect_refused",
-      errorMessage: "nobody listens there",
+      errorMessage: "connection refused there",
       status: "exhausted",
     });
     const list = await apiJson("GET", `/v1/subscriptions/${subscription.id}/deliveries`);
@@ -47,7 +47,7 @@ async function submit(path: string, fields: Readonly<Record<string, string>>): P
 test("deliveries are filtered by what went wrong, and lead to their jobs", async () => {
   const text = await admin.open("/console/deliveries?error=connect_refused&status=exhausted");
   expect(text).toContain("given-up-1");
-  expect(text).toContain("nobody listens there");
+  expect(text).toContain("connection refused there");
   const [, path = ""] = /href="\.\/(jobs\?q=msg_[0-9a-f]+)"/.exec(text) ?? [];
   expect((await admin.get(`/console/${path}`)).location).toMatch(/^\/console\/jobs\/job_/);
   expect(await admin.open("/console/deliveries?error=gone")).toContain("No delivery matches");

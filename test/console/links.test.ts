@@ -126,7 +126,7 @@ const SHOWN: Readonly<Record<LimitKind, readonly string[]>> = {
 
 const KINDS = Object.keys(LIMITS) as LimitKind[];
 
-describe("what a link does not show is not there", () => {
+describe("objects outside a link's scope don't exist for it", () => {
   test.each(KINDS)("on every route of the console, in a link to a %s", async (kind) => {
     const to = await visitor(LIMITS[kind]());
     for (const { method, path } of ROUTES) {

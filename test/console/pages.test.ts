@@ -128,7 +128,7 @@ describe("every page", () => {
   });
 });
 
-describe("what pages load", () => {
+describe("the assets of pages", () => {
   test("the assets of the pages are small, cached for good, and compressed", async () => {
     const text = await admin.open("/console/jobs");
     const paths = Array.from(text.matchAll(/"\.\/(assets\/[^"]+)"/g), ([, path = ""]) => path);

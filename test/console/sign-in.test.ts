@@ -85,7 +85,7 @@ describe("signing in", () => {
   test.each([
     ["nothing", "", 401],
     ["no key", "hello", 401],
-    ["an unknown one", "rb_unknown-key-of-nobody", 401],
+    ["an unknown one", "rb_unknown-key-of-no-one", 401],
   ])(
     "signing in with %s fails with the reason, and repeats nothing of it",
     async (_, key, status) => {

@@ -3,7 +3,7 @@ import { planMemory } from "../../src/core/memory-plan.ts";
 
 const GIB = 2 ** 30;
 
-describe("what foreign bytes may take of memory", () => {
+describe("memory for foreign bytes", () => {
   test.each([1, 2, 64])(
     "foreign bytes may take at most six tenths of a machine of %d GiB, all at once",
     (gib) => {

@@ -8,7 +8,7 @@ test.each([
   [10_240, { upstream: 2496, callback: 2496, listener: 4992 }],
   [1024, { upstream: 192, callback: 192, listener: 384 }],
   [100, { upstream: 16, callback: 16, listener: 16 }],
-])("of %d open files all ways together leave a reserve", (openFiles, plan) => {
+])("the sockets of all ways together leave a reserve of %d open files", (openFiles, plan) => {
   expect(planSockets(openFiles)).toEqual(plan);
 });
 

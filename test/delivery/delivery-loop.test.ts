@@ -52,7 +52,7 @@ test("while no name server answers, nothing counts as attempted, and one goes ah
   expect(harness.recorded.all.map(({ attemptCount }) => attemptCount)).toEqual(owed.map(() => 0));
 });
 
-describe("what is owed is sent", () => {
+describe("owed deliveries", () => {
   test("owed deliveries named in the same turn are read with one query", async () => {
     const owed = await harness.owe(20);
     await Promise.all(owed.map(({ shardId, id }) => harness.loop.deliver([{ shardId, id }])));
@@ -130,7 +130,7 @@ describe("what is owed is sent", () => {
   });
 });
 
-describe("what failed is sent again", () => {
+describe("failed deliveries", () => {
   test("a failed delivery that is due soon is sent again from memory", async () => {
     harness.answer = () => answered(500);
     await harness.owe(1);
@@ -197,7 +197,7 @@ describe("what failed is sent again", () => {
   });
 });
 
-describe("what was taken and is still to be recorded", () => {
+describe("answered callbacks that are not recorded yet", () => {
   const holdRecords = (): (() => void) => {
     const { promise, resolve } = Promise.withResolvers<void>();
     harness.recordGate = promise;

@@ -74,7 +74,7 @@ async function deliveries() {
   return row;
 }
 
-test("while a job with 20,000 subscriptions is told of, a second project's jobs have every other turn", async () => {
+test("while the callbacks of a job with 20,000 subscriptions are created, a second project's jobs have every other turn", async () => {
   const big = await end(await crowd("big", 20_000));
   const small = [
     await end(await crowd("small-1", 1_300, OTHER_PROJECT)),
@@ -114,7 +114,7 @@ test("ordinary jobs are accepted, ended and owed between the steps of a big one"
   expect(await deliveries()).toEqual({ count: 20_020, subscriptions: 20_020 });
 });
 
-test("what a runner that is gone left in the middle, another one carries to the end, each delivery once", async () => {
+test("a fan-out that a lost runner left in the middle is finished by another one, each delivery once", async () => {
   const key = await end(await crowd("big", 20_000));
   const first = runner(() => {
     if (steps.length === 5) void first.stop();

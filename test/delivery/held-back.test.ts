@@ -56,7 +56,7 @@ async function holdBack(eachSecond: number): Promise<void> {
   while (harness.originChanges.all.length === 0) await pass(1);
 }
 
-test("what a failing origin holds back is not attempted, and sent when it answers, oldest first", async () => {
+test("deliveries that a failing origin blocks are not attempted, and are sent when it answers, oldest first", async () => {
   await holdBack(40);
   await pass(8);
   const before = harness.sent.all.length;
@@ -73,7 +73,7 @@ test("what a failing origin holds back is not attempted, and sent when it answer
   expect(seconds.length).toBeGreaterThan(160);
 });
 
-test("what is held back for longer than its schedule would have taken is exhausted, unattempted", async () => {
+test("deliveries that are blocked for longer than their schedule are exhausted, unattempted", async () => {
   await holdBack(20);
   await pass(5 * MINUTE_S);
   expect(await countOf("deliveries where status = 'exhausted'")).toBe(100);
@@ -110,7 +110,7 @@ test("however much is held back, a round looks at one page of it", async () => {
   expect(harness.loop.outbox.size).toBeLessThanOrEqual(32);
 });
 
-test("what nobody handed over is found by a sweep, though the reading has passed it", async () => {
+test("a delivery that was never handed over is found by a sweep, though the reading has passed it", async () => {
   harness.answer = () => answered(200);
   await harness.owe(1);
   await pass(2);

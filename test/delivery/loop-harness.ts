@@ -131,7 +131,7 @@ export class LoopHarness {
     return [...(recorded?.owed ?? [])];
   }
 
-  /** A job that moved and then ended, of whoever hears of both; what it owes, the older first. */
+  /** A job with progress and an ending, for a subscription to both; its deliveries, the older first. */
   async *oweInOrder(): AsyncGenerator<OwedDelivery> {
     const events = eventMask(["job.processing", "job.completed"]);
     const row = { ...acceptRow(`job-${Math.random()}`), events };
@@ -146,7 +146,7 @@ export class LoopHarness {
     }
   }
 
-  /** Hands a delivery over in memory, as whoever recorded its event does. */
+  /** Hands a delivery over in memory, as the recorder of its event does. */
   async handOver(delivery: OwedDelivery): Promise<void> {
     const [loaded] = await loadDeliveries(this.#direct, [delivery], 1000);
     if (loaded !== undefined)

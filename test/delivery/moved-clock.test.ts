@@ -77,7 +77,7 @@ test("a clock that is put back holds up no sweep of what was missed", async () =
   await harness.close();
 });
 
-test("keys are read anew after two seconds, whatever is done to the clock", async () => {
+test("keys are read again after two seconds, whatever is done to the clock", async () => {
   const clock = new FakeClock();
   let reads = 0;
   const keys = new SigningKeys(clock, () => {

@@ -97,7 +97,7 @@ const pending = async () =>
     ({ origin }) => String(origin),
   );
 
-describe("what is redelivered", () => {
+describe("redelivered deliveries", () => {
   test("a redelivery sends all that match, each once, with the whole schedule again and the same webhook-id", async () => {
     await seed({ count: 1234 });
     const before = await sql`select id from deliveries order by id`;

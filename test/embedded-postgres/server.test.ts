@@ -29,7 +29,7 @@ describe("two processes on one data directory", () => {
     expect(await queryOnce(first.url, "select 1 as one")).toEqual([{ one: 1 }]);
   });
 
-  test("of two processes that start at once on a new data directory, one wins and the other is refused", async () => {
+  test("one of two processes that start at once on a new data directory wins, and the other is refused", async () => {
     const both = [directory.hold(), directory.hold()];
     const reports = await Promise.all(both.map((holder) => holder.next()));
     expect(reports.map(({ kind }) => kind).toSorted()).toEqual(["failed", "up"]);

@@ -118,7 +118,7 @@ describe("a new data directory", () => {
 describe("who may run it", () => {
   const isRoot = process.getuid?.() === 0;
   /** Numbers that own nothing here; the second has no name in the user database. */
-  const [nobody, unnamed] = [65_534, 54_321];
+  const [unprivileged, unnamed] = [65_534, 54_321];
 
   /** Whether the user may read the project, which lies below `/root` for some. */
   function reachesProject(uid: number | undefined): boolean {
@@ -126,7 +126,7 @@ describe("who may run it", () => {
     return spawnSync("/bin/sh", ["-c", `cd "$1"`, "sh", import.meta.dirname], options).status === 0;
   }
 
-  test.each([nobody, unnamed])(
+  test.each([unprivileged, unnamed])(
     "a user who is not root (uid %i) can run the embedded Postgres in their own directory",
     async (other) => {
       const uid = isRoot ? other : undefined;
@@ -181,7 +181,7 @@ describe("who may run it", () => {
     chmodSync(directory.path, 0o755);
     chmodSync(locked, 0o000);
     const dataDir = join(locked, "data");
-    const report = await startHolder(dataDir, isRoot ? nobody : undefined).next();
+    const report = await startHolder(dataDir, isRoot ? unprivileged : undefined).next();
     chmodSync(locked, 0o700);
     expect(report).toHaveProperty("message", expect.stringContaining(dataDir));
   });

@@ -141,7 +141,7 @@ describe.concurrent("the result", () => {
   });
 });
 
-describe.concurrent("what the client gave", () => {
+describe.concurrent("the client's own values", () => {
   test("metadata comes back with the digits that the client wrote", async (context) => {
     const { gateway, upstream, receiver, jobId, path, connection } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed());

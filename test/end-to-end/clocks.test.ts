@@ -17,7 +17,7 @@ test.for([
   { name: "an hour ahead and then put back by two", atMs: HOUR_MS },
   { name: "an hour behind and then put forward by two", atMs: -HOUR_MS },
 ])(
-  "of two nodes one is $name: no ending is false, nothing stands still, the rotated secret signs alone",
+  "while one of two nodes is $name, no ending is false, nothing stops, and the rotated secret signs alone",
   { timeout: 90_000 },
   async ({ atMs }, context) => {
     const scene = await openProcessScene(context);

@@ -39,7 +39,7 @@ async function secondProject(
 }
 
 test(
-  "20,000 subscriptions of one job are told of its end by a gateway that is killed in the middle, and a second project's jobs in between",
+  "20,000 subscriptions of one job get its ending from a gateway that is killed in the middle, and a second project's jobs in between",
   { timeout: 400_000 },
   async (context) => {
     const keys = randomBytes(32).toString("base64");

@@ -210,7 +210,7 @@ describe.concurrent("a result that can't be fetched", () => {
   });
 });
 
-test("what a node had fetched before it died is the ending's, though the link is used up", async (context) => {
+test("a result that a node had fetched before it died is kept for the ending, though the link is used up", async (context) => {
   const scene = await openLinkScene(context, (response) => response.writeHead(410).end());
   const { gateway, receiver, path, subscribeToLink, downloads } = scene;
   const body = Buffer.from("fetched before");

@@ -75,7 +75,7 @@ async function isWatched(id: string): Promise<void> {
 }
 
 describe("work is shared", () => {
-  test("of a connection's rate limit each of two nodes uses half", async () => {
+  test("each of two nodes uses half of a connection's rate limit", async () => {
     await connectAnew({ limits: { requests_per_second: 40 } });
     for (const node of [asked, owner]) {
       const { body } = await node.api("GET", `/v1/connections/${connection.id}`);

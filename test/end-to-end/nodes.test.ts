@@ -101,7 +101,7 @@ function openPairScene(context: TestContext): Promise<ProcessScene> {
   return openProcessScene(context, { RINGBACK_RETRY_SCHEDULE_S: "1,1,1" });
 }
 
-describe.concurrent("of two nodes", { timeout: 240_000 }, () => {
+describe.concurrent("two nodes", { timeout: 240_000 }, () => {
   test("when one of two nodes is killed, the other owns all shards within 20 s and continues its jobs and deliveries", async (context) => {
     const scene = await openPairScene(context);
     const [staying, leaving] = await startNodePair(scene);
@@ -137,7 +137,7 @@ describe.concurrent("of two nodes", { timeout: 240_000 }, () => {
     const [observed = ""] = jobs.running;
 
     proxy.freeze();
-    // It sees this ending, and can tell nobody.
+    // It sees this ending, but can't record it.
     upstream.answer(observed, pulseAnswer.completed());
     await upstream.polledAgain(observed);
     // That the database is away is said first; then the lease runs out.

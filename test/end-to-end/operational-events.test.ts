@@ -9,7 +9,7 @@ const OPERATIONS = "/operations";
 interface ToldScene extends Scene {
   /** The first event of the type, once it is there. */
   readonly told: (type: string) => Promise<Callback>;
-  /** Lets the minute pass in which no subject is told of again. */
+  /** Lets the minute pass in which a subject has no second event. */
   readonly passAMinute: () => Promise<void>;
 }
 
@@ -37,7 +37,7 @@ async function openTold(context: TestContext): Promise<ToldScene> {
   return { ...scene, told, passAMinute };
 }
 
-test("a delivery that is given up is told of", async (context) => {
+test("an exhausted delivery is reported", async (context) => {
   const scene = await openTold(context);
   const { upstream, receiver, jobId, path, subscribe, told } = scene;
   upstream.answer(jobId, pulseAnswer.completed());
@@ -57,7 +57,7 @@ test("a delivery that is given up is told of", async (context) => {
   });
 });
 
-test("a connection that is paused is told of, and resumed", async (context) => {
+test("a connection that is paused, and then resumed, is reported", async (context) => {
   const scene = await openTold(context);
   const { upstream, jobId, connection, connectionId, subscribe, change, told } = scene;
   upstream.answer(jobId, pulseAnswer.processing());
@@ -77,7 +77,7 @@ test("a connection that is paused is told of, and resumed", async (context) => {
   expect(resumed.event.data).toMatchObject({ connection_id: connectionId });
 });
 
-test("a status that nobody knows is told of", async (context) => {
+test("an unknown status is reported", async (context) => {
   const { upstream, jobId, subscribe, told } = await openTold(context);
   upstream.answer(jobId, pulseAnswer.status("pondering"));
   await subscribe();
@@ -85,12 +85,12 @@ test("a status that nobody knows is told of", async (context) => {
   expect(event.data).toMatchObject({ provider: "pulse", status: "pondering", job_id: jobId });
 });
 
-test("a callback origin that fails is told of, and when it answers again", async (context) => {
+test("a callback origin is reported when it fails, and when it answers again", async (context) => {
   const scene = await openTold(context);
   const { gateway, upstream, receiver, jobId, path, subscribe, told } = scene;
   const other = await openScene(context);
   upstream.answer(jobId, pulseAnswer.completed());
-  // Long enough for nobody to call it a moment's weakness.
+  // Long enough to count as an outage.
   other.receiver.answer(path, async (_callback, number) => {
     if (number <= 10) await gateway.pass(2_000);
     return { status: number <= 10 ? 503 : 200 };

@@ -4,7 +4,7 @@ import { type Scene, useScenes } from "./scene.ts";
 
 /** Answers of the name servers to this process; a name that is not here does not exist. */
 const addresses = vi.hoisted(() => new Map<string, string[]>());
-/** A name that nobody answers for. */
+/** A name without an answer from any name server. */
 const SILENT = vi.hoisted(() => "silent.example");
 
 vi.mock("node:dns/promises", async (importOriginal) => ({
@@ -117,7 +117,7 @@ describe("a name is judged again at every connection, and the attempts say so", 
       error_code: "address_refused",
       error_message: expect.stringContaining("rebound.example resolves to"),
     });
-    // The answer of a private resolver is nobody's business.
+    // The answer of a private resolver must not be shown.
     expect(JSON.stringify(attempts)).not.toContain("169.254");
   });
 

@@ -46,7 +46,7 @@ async function openCounters(): Promise<{
 }
 
 test(
-  "a redelivery of 50,000 that is killed half-way is carried on by whoever comes next, with none left out and none taken twice",
+  "a redelivery of 50,000 that is killed half-way is continued by another node, with none left out and none taken twice",
   { timeout: 600_000 },
   async (context) => {
     const [database, counters] = await Promise.all([createTestDatabase(), openCounters()]);
@@ -102,7 +102,7 @@ test(
         const rows = await sql`
           select status, attempts_before, attempt_count, count(*)::int from deliveries
           group by 1, 2, 3`;
-        // Each was owed anew once, and took one attempt that was recorded.
+        // Each was owed again once, and took one attempt that was recorded.
         expect(rows).toEqual([
           {
             status: "delivered",

@@ -11,7 +11,7 @@ async function owe({ upstream, jobId, subscribe }: Scene, fields: object = {}): 
   return subscribe(fields);
 }
 
-describe.concurrent("what a receiver asks for", () => {
+describe.concurrent("a receiver's requests about retries", () => {
   test("a 429's Retry-After is the least wait, whatever the schedule says", async (context) => {
     const scene = await openScene(context);
     const { receiver, path } = scene;

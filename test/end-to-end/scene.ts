@@ -19,7 +19,7 @@ export interface Scene {
   readonly connectionId: string;
   /** Where this scene's callbacks go unless a test says otherwise. */
   readonly path: string;
-  /** A job id that nobody else uses. */
+  /** A job id that no other scene uses. */
   readonly jobId: string;
   /** Subscribes to the scene's job; throws unless it is accepted. */
   readonly subscribe: (fields?: object) => Promise<Json>;

@@ -112,7 +112,7 @@ async function accepted(jobId: string, overrides?: Partial<AcceptRequest>): Prom
   return outcome.subscription;
 }
 
-/** Until the hand-over that nobody waits for has left its note. */
+/** Waits until the hand-over, which runs in the background, has left its note. */
 async function mailOf(shardId: number) {
   return vi.waitFor(
     async () => {

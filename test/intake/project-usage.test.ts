@@ -141,6 +141,6 @@ test("a job tells how many subscriptions were made to it", async () => {
   const counts = [...first.accepted, ...second.accepted].map((row) =>
     row.kind === "accepted" ? row.subscriptionCount : null,
   );
-  // One that made the job is not told of those beside it.
+  // The subscription that created the job is counted alone, without those beside it.
   expect(counts.toSorted((a, b) => (a ?? 0) - (b ?? 0))).toEqual([1, 1, 2, 3]);
 });

@@ -94,7 +94,7 @@ describe("pauses", () => {
   });
 });
 
-describe("what holds back the items that are due is told", () => {
+describe("the reason why due items wait", () => {
   test("the lane reports what delays items that became due during a pause", () => {
     const { clock, lane, push } = setLane();
     lane.pause(clock.monotonic() + 5000);

@@ -26,7 +26,7 @@ test("work that comes singly begins at once", async () => {
   }
 });
 
-test("of a flood only a few pieces begin before the first piece of another project", async () => {
+test("only a few pieces of a flood begin before the first piece of another project", async () => {
   const { begun, begin } = scene();
   const all = Array.from({ length: 1_000 }, () => begin("loud"));
   all.push(begin("quiet"), begin("quiet"));

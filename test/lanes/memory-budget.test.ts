@@ -88,7 +88,7 @@ describe("large answers", () => {
     const first = enter("a", 60);
     const second = enter("a", 60);
     room.leave(second);
-    room.leave(get("https://nobody.example"));
+    room.leave(get("https://absent.example"));
     room.leave(first);
     room.leave(first);
     const third = enter("a", 60);
@@ -110,7 +110,7 @@ describe("large answers", () => {
           const total = held.reduce((sum, request) => sum + (bytesOf.get(request) ?? 0), 0);
           expect(total <= LIMITS.bytesMax || held.length === 1).toBe(true);
           const leaving = held[0];
-          if (leaving === undefined) throw new Error("nobody is in, and some wait");
+          if (leaving === undefined) throw new Error("requests wait although none holds memory");
           left.add(leaving);
           room.leave(leaving);
         }

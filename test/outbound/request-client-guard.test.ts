@@ -97,7 +97,7 @@ test("the address of the open socket is checked again before anything is sent", 
   expect(requests).toEqual([]);
 });
 
-describe("what the operator allows is reached", () => {
+describe("targets that the operator allows", () => {
   test("an exempt host:port is reached on that port only, and the Host header keeps the name", async () => {
     const server = await serveHttp((request, response) => response.end(request.headers.host));
     const other = await serveHttp((_, response) => response.end());

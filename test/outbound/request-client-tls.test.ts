@@ -50,7 +50,7 @@ test.each([
   expect(outcome).toMatchObject({ kind: "failed", failure: { code } });
 });
 
-test("a certificate whose authority nobody here trusts is tls_certificate_untrusted", async () => {
+test("a certificate of an untrusted authority is tls_certificate_untrusted", async () => {
   setDefaultCACertificates(builtIn);
   onTestFinished(() => setDefaultCACertificates([...builtIn, fixture("authority").toString()]));
   expect(await sendTo(await serveTls("valid"))).toMatchObject({

@@ -55,7 +55,7 @@ test("the tarball holds what is run, its types and the migrations, and no source
   ).toEqual([]);
 });
 
-test("what is published can be: nothing keeps it private, and what it names is in it", () => {
+test("the package can be published: nothing keeps it private, and the files it names are in it", () => {
   const published = JSON.parse(readInstalled(installed, "package.json")) as {
     readonly private?: boolean;
     readonly repository?: object;

@@ -44,7 +44,7 @@ test("a job whose replica alone knows it is asked there: the balancer's cookie g
   expect(recorded).toMatchObject([{ type: "job.completed", result: "7" }]);
 });
 
-describe("of the cookies that an answer sets", () => {
+describe("the cookies of an answer", () => {
   test.each<[string, SetCookie, string | null]>([
     [
       "known balancers' are kept",

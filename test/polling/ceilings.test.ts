@@ -19,7 +19,7 @@ function startGreedy(ceilings: Partial<PollCeilings>) {
   return scene;
 }
 
-describe("what the operator allows is above what a definition asks for", () => {
+describe("the operator's limits apply over a definition's", () => {
   test("the operator's minimum interval between two polls applies over a definition's", async () => {
     const { clock, requests, configure, add } = startGreedy({ intervalMsMin: 500 });
     configure({ settings: {} });

@@ -125,7 +125,7 @@ const HOSTILE: [name: string, answer: SocketAnswer, lastError: RegExp, limits?: 
     { answer_bytes_max: 2 ** 24, request_timeout_s: 10 },
   ],
   [
-    "a million arrays that nobody closes",
+    "a million arrays that are never closed",
     httpAnswer(deepArrays.slice(0, DEEP)),
     /it is nested too deeply/,
     { answer_bytes_max: 2 ** 24, request_timeout_s: 10 },

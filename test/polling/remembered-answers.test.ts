@@ -43,7 +43,7 @@ describe("a Location of Azure", () => {
   });
 });
 
-test("what a rule remembers is known to those that read later answers, past an outage", async () => {
+test("a value that a rule remembers is known to the rules for later answers, past an outage", async () => {
   const harness = startPoller(
     { baseUrl: "https://api.example.com", settings: { poll_interval_s: 1 } },
     exampleProvider({

@@ -15,7 +15,7 @@ function provider(name: string): Provider {
   return found;
 }
 
-describe("what Pulse recommends", () => {
+describe("Pulse's recommendations", () => {
   test("the provider polls as Pulse recommends: 1 s, ×1.5, at most 10 s, for 48 h", () => {
     expect(pulse).toMatchObject({
       baseUrl: "https://api.runpulse.com",

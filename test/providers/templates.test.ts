@@ -21,7 +21,7 @@ function statusRequest(target: PreparedTarget, job: JobReference): UpstreamReque
   return building;
 }
 
-describe("what a template is filled with", () => {
+describe("values of templates", () => {
   test("a param may have a default, or be left out of the query", () => {
     const target = targetOf({
       params: { region: { default: "eu" }, location: { optional: true } },

@@ -57,7 +57,7 @@ describe("a callback of each type", () => {
   });
 });
 
-describe("what is not genuine is answered with 400", () => {
+describe("forged callbacks are answered with 400", () => {
   const forged = (change: (headers: Headers) => void, body?: string): Request => {
     const { headers } = signed(eventFixture("job.completed"));
     change(headers);

@@ -31,7 +31,7 @@ test("a minute is stored once it is over, and then forgotten", () => {
   expect(minutes.take(AT + 2 * MINUTE_MS, 10)).toEqual([]);
 });
 
-test("what is counted while a minute is being stored is not lost", () => {
+test("counts that are added while a minute is being stored are not lost", () => {
   const minutes = new MinuteCounts();
   minutes.ended(PROJECT, true, AT);
   const taken = minutes.take(AT + MINUTE_MS, 10);
@@ -56,7 +56,7 @@ test("minutes that can't be stored are added to the first of them, which is stor
   ]);
 });
 
-test("of many projects those that wait longest are stored first, and nothing of the others is lost", () => {
+test("the projects that wait longest are stored first, and no counts of the others are lost", () => {
   const minutes = new MinuteCounts();
   for (const [index, project] of ["c", "b", "a"].entries())
     minutes.ended(project, true, AT + index * MINUTE_MS);

@@ -31,7 +31,7 @@ async function logOf(
     .map(({ level, err, failures }) => [level, err?.message ?? failures]);
 }
 
-test("of many failures alike the first is logged, and their end", async () => {
+test("only the first of many equal failures is logged, and their end", async () => {
   expect(await logOf([null, "away", "away", "away", null, null, "away"])).toEqual([
     ["warn", "away"],
     ["info", 3],

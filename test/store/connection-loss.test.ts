@@ -80,7 +80,7 @@ async function write(
   }
 }
 
-/** Reads through the same connections, with parameters that are prepared anew on each of them. */
+/** Reads through the same connections, with parameters that are prepared again on each of them. */
 async function read(until: () => boolean): Promise<void> {
   while (!until()) {
     try {

@@ -155,7 +155,7 @@ test("however accepts and the ending interleave, each accepted subscription is o
   expect(rows[0]).toEqual({ deliveries: 41, subscriptions: 41 });
 });
 
-test("of two writers that record an ending of the same job, one ending holds", async () => {
+test("one ending holds when two writers record an ending of the same job", async () => {
   const { subscription } = await acceptOne("job-1");
   const { shardId, jobRowId } = subscription;
   const rivals = [
@@ -174,7 +174,7 @@ test("of two writers that record an ending of the same job, one ending holds", a
   ]);
 });
 
-test("an ending whose commit was confirmed to nobody is recorded once when it is tried again", async () => {
+test("an ending whose commit was never confirmed is recorded once when it is tried again", async () => {
   const { subscription } = await acceptOne("job-1");
   const ending = completedRow(subscription);
   const [first] = await recordEvents(database, [ending]);
@@ -183,7 +183,7 @@ test("an ending whose commit was confirmed to nobody is recorded once when it is
   expect(await deliveriesOf(subscription.id)).toHaveLength(1);
 });
 
-test("a subscription whose commit was confirmed to nobody is accepted once when it is tried again", async () => {
+test("a subscription whose commit was never confirmed is accepted once when it is tried again", async () => {
   const row = acceptRow("job-1", {
     idempotencyKey: "k",
     requestHash: "h",
@@ -195,7 +195,7 @@ test("a subscription whose commit was confirmed to nobody is accepted once when 
   expect(await blocker`select id from subscriptions`).toHaveLength(1);
 });
 
-test("of two attempts made from the same attempt count, one is recorded", async () => {
+test("one of two attempts made from the same attempt count is recorded", async () => {
   const { subscription } = await acceptOne("job-1");
   const [event] = await recordEvents(database, [completedRow(subscription)]);
   const [owed] = event?.owed ?? [];

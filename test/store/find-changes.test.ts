@@ -30,7 +30,7 @@ async function usageAfter(write: () => Promise<unknown>): Promise<string> {
   return usage;
 }
 
-test("what projects use is counted again after an accept and an ending, not after a checkpoint", async () => {
+test("the usage of projects is counted again after an accept and an ending, not after a checkpoint", async () => {
   const row = acceptRow("job-1");
   const accepted = await usageAfter(() => acceptSubscriptions(database, [row]));
   expect(accepted).not.toBe("0");

@@ -88,7 +88,7 @@ test("a node lost inside a transaction delays no ending of the others, and its o
   const [locked, free] = [jobs.slice(0, 10), jobs.slice(10)];
   const isLost = pooler.loseWhoSends("update jobs as job set");
   const dying = openWriters(lost);
-  // Behind the pooler its transaction holds the rows of ten jobs, and nobody ends it.
+  // Behind the pooler its transaction holds the rows of ten jobs, and stays open.
   const never = Promise.allSettled(locked.map((job) => dying.recordEvent(completedRow(job))));
   await isLost;
   expect(pooler.borrowed).toBe(1);

@@ -44,7 +44,7 @@ async function connect() {
   };
 }
 
-test("of several nodes one gets each probe, and the waits between them grow to 15 minutes", async () => {
+test("one of several nodes gets each probe, and the waits between them grow to 15 minutes", async () => {
   const { connection, look, wait } = await connect();
   await pauseConnection(database, connection, "HTTP 403");
   expect(await claimProbe(database, connection)).toBe(false);

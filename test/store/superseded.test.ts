@@ -59,7 +59,7 @@ test("a progress event that waits is out of date as soon as another event is rec
   expect(await statusOf(ending)).toBe("pending");
 });
 
-test("what was taken, or waits for somebody else, stays as it is", async () => {
+test("deliveries that were accepted, or that wait for another receiver, stay as they are", async () => {
   const movementsOnly = eventMask(["job.processing", "job.progress"]);
   const { tell } = await subscribe([ALL_TOLD, movementsOnly]);
   const [taken, waiting] = await tell("job.processing");

@@ -11,7 +11,7 @@ export interface SignedRequest {
 const AUTHORIZATION =
   /^AWS4-HMAC-SHA256 Credential=(\w+)\/(\d{8}\/[\w-]+\/[\w-]+\/aws4_request), ?SignedHeaders=([\w;-]+), ?Signature=([0-9a-f]{64})$/;
 
-/** Whether a request that came was signed with this secret: Signature Version 4, worked out anew. */
+/** Whether a request that came was signed with this secret: Signature Version 4, computed again. */
 export function isSignedWith(secret: string, request: SignedRequest): boolean {
   const { method, path, headers, body } = request;
   const [, , scope = "", signedNames = "", signature] =

@@ -25,7 +25,7 @@ export function startHolder(dataDir: string, uid?: number): Holder {
     {
       detached: true,
       stdio: ["ignore", "pipe", "inherit"],
-      // As in a container, where nobody set a home.
+      // As in a container, where HOME is not set.
       env: { PATH: process.env["PATH"] },
     },
   );

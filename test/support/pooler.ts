@@ -117,7 +117,7 @@ class Client {
     this.#socket.destroy();
   }
 
-  /** Nothing passes any more, in either direction, and nobody is told. */
+  /** Stops passing data in both directions, without closing the connection. */
   lose(): void {
     this.#isLost = true;
     this.#socket.removeAllListeners("data");

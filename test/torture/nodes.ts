@@ -7,7 +7,7 @@ import {
   whenReady,
 } from "../support/gateway-process.ts";
 
-/** Several gateways on one database; each is started again by whoever ended it. */
+/** Several gateways on one database; each is started again by the fault that ended it. */
 export class Nodes {
   readonly #env: Readonly<Record<string, string>>;
   readonly #running: (RunningProcess | null)[];

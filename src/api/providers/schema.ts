@@ -216,6 +216,6 @@ export const providerTrialSchema = z
         description:
           "The job that the sample says was submitted; null without one, or a submission.",
       }),
-    consequence: z.string().openapi({ description: "What Ringback does on such a response." }),
+    consequence: z.string().openapi({ description: "Ringback's reaction to such a response." }),
   })
   .openapi("ProviderTrial");

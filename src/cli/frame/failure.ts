@@ -75,7 +75,7 @@ function hintOf({ code, status }: RingbackError, exitCode: ExitCode): string | n
   }
 }
 
-/** What to do at a terminal, where the answer speaks of requests or of the gateway's settings. */
+/** Hints for a terminal, where the response is written for requests or names the gateway's settings. */
 const REFUSAL_HINTS: Partial<Record<RingbackError["code"], string>> = {
   callback_url_refused:
     "Give a public https URL, have the operator allow this one (RINGBACK_EGRESS_ALLOW), or use --inbox and ringback listen.",

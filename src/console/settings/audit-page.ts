@@ -25,7 +25,7 @@ export const auditPage = definePage({
           "Changes, newest first",
           [
             { title: "Change", cell: (entry) => entry.action },
-            { title: "Of", cell: (entry) => mono(entry.subject) },
+            { title: "Subject", cell: (entry) => mono(entry.subject) },
             { title: "Details", cell: detailsOf },
             { title: "By", cell: actorOf },
             { title: "From", cell: (entry) => mono(entry.address ?? "this machine") },

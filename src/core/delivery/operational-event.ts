@@ -28,7 +28,7 @@ export interface OperationalEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** No subject is told of more often. */
+/** The shortest time between two events about one subject. */
 export const TOLD_EVERY_MS = 60_000;
 
 /** The exact text that is sent and signed. */

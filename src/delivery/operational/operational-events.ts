@@ -91,7 +91,7 @@ export class OperationalEvents extends Repeater {
     const { clock } = this.#runtime;
     const { database, shards } = this.#options;
     await this.#note(clock.monotonic());
-    // Told of too lately.
+    // Their subjects had an event within the last minute.
     if (!this.#gathered.isEmpty) this.hurry();
     const shardIds = shards.list;
     if (shardIds.length === 0) return;

@@ -14,7 +14,7 @@ export interface ConnectionDirectoryOptions {
   readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
   readonly health: Pick<DatabaseHealth, "requireReachable">;
-  /** Told of every connection that is new or changed, on whatever node it was changed. */
+  /** Called for every connection that is new or changed, whichever node changed it. */
   readonly onChange: (connection: StoredConnection, before: StoredConnection | null) => void;
 }
 

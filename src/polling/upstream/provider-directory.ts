@@ -29,7 +29,7 @@ export interface ProviderDirectoryOptions {
   readonly database: Database;
   readonly health: Pick<DatabaseHealth, "requireReachable">;
   readonly shared: SharedProviders;
-  /** Told of a name whose definition is new, changed or deleted, on whatever node that was done. */
+  /** Called for every name whose definition is new, changed or deleted, whichever node changed it. */
   onChange(projectId: string, name: string): void;
 }
 

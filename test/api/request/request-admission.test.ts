@@ -78,7 +78,7 @@ describe("a refusal", () => {
   });
 });
 
-describe("of requests that come at once", () => {
+describe("requests at the same time", () => {
   let api: ApiFixture;
   beforeAll(async () => {
     api = await ApiFixture.open();

@@ -130,7 +130,7 @@ test("an answer says how many requests are left", async () => {
   expect(other.headers.get("ratelimit")).toBeNull();
 });
 
-test("what is sent is shown as what is used", async () => {
+test("sent requests are shown as used", async () => {
   await send(neighbor, 5);
   expect(api.limits.used(neighbor.projectId, "requests_per_second")).toBe(5);
   api.clock.advance(5_000);

@@ -31,7 +31,7 @@ describe("POST /v1/subscriptions/batch", () => {
       wish(""),
       { ...wish("b2"), callback_url: "http://private" },
       7,
-      { ...wish("b3"), provider: "nobody", typo: 1 },
+      { ...wish("b3"), provider: "absent", typo: 1 },
       wish("b4"),
     ];
     expect(await results(await post({ subscriptions: items }))).toMatchObject([

@@ -65,7 +65,7 @@ test.each([
   expect(errorCodeOfExchange(answered(status))).toBe(code);
 });
 
-describe("what this side could not send", () => {
+describe("callbacks that this side could not send", () => {
   const failed = (code: RequestFailureCode): AttemptExchange => ({
     kind: "failed",
     failure: { code, message: "" },

@@ -71,7 +71,7 @@ test("where the upstream told no times, the event's own stands in", () => {
   });
 });
 
-test("what became of fetching the result is told to whom it matters", () => {
+test("the outcome of fetching the result is in the events that it concerns", () => {
   const event = { ...EVENT, resultFetch: '{"status":"failed","error":"gone"}' };
   const told = callbackBody(event, { ...ADDRESSEE, fetchResult: true }, null);
   expect(JSON.parse(told).data.result_fetch).toEqual({ status: "failed", error: "gone" });
@@ -102,7 +102,7 @@ test("a mask keeps exactly the types it was made of", () => {
   );
 });
 
-test("each type's bit is fixed for ever, since masks are stored", () => {
+test("each type's bit never changes, since masks are stored", () => {
   expect(EVENT_TYPES.map((type) => [type, eventMask([type])])).toEqual([
     ["job.completed", 1],
     ["job.failed", 2],

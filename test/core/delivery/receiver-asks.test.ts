@@ -44,6 +44,6 @@ test.each([
   [{ "ringback-retry-after": "soon" }],
   [{ "ringback-retry-after": "Thu, 01 Jan 2026 00:01:00 GMT" }],
   [{ "retry-after": "5 apples" }],
-])("what can't be understood asks nothing: %j", (headers) => {
+])("headers that can't be understood ask for nothing: %j", (headers) => {
   expect(readReceiverAsks(headers, NOW_MS)).toEqual(NOTHING);
 });

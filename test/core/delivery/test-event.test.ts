@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { testEventBody } from "../../../src/core/delivery/event.ts";
 
-test("a test event reads like that of a completed job and does not survive being written anew", () => {
+test("a test event reads like that of a completed job and does not survive being written again", () => {
   const body = testEventBody(0);
   const event = JSON.parse(body) as { type: string; data: Record<string, unknown> };
   expect(event.type).toBe("ringback.test");

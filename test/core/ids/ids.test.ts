@@ -66,7 +66,7 @@ test("no other text is taken for an id", () => {
   );
 });
 
-test("the shard of a job is fixed for ever", () => {
+test("the shard of a job never changes", () => {
   expect(shardOfJob("c0ffee", "abc123-def456")).toBe(19);
   expect(shardOfJob("c0ffee", "abc123-def457")).toBe(239);
 });

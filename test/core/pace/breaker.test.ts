@@ -16,7 +16,7 @@ function fail(breaker: Breaker, times: number, nowMs = 0): Breaker {
   return current;
 }
 
-test("failures in a row open it, and one success in between starts the count anew", () => {
+test("failures in a row open it, and one success in between restarts the count", () => {
   expect(fail(BREAKER_CLOSED, 2).state).toBe("closed");
   expect(fail(BREAKER_CLOSED, 3)).toEqual({ state: "open", untilMs: 1000, opensInRow: 1 });
   expect(fail(afterSuccess(), 2).state).toBe("closed");

@@ -77,7 +77,7 @@ describe("a job", () => {
   });
 });
 
-test("of an origin as several nodes know it, the worst holds, with the earliest probe and the latest failure", () => {
+test("the worst of several nodes' views of an origin is shown, with the earliest probe and the latest failure", () => {
   const failure = (atMs: number) => ({ code: "connect_refused", message: null, atMs });
   const stand = { pausedUntilMs: null, failure: null } as const;
   expect(

@@ -25,7 +25,7 @@ test("the newest of a subject stands for all, once a minute", () => {
   expect(given(gathered, 60_010)).toEqual([["callback_origin.recovered", 1, 12]]);
 });
 
-test("what could not be noted down is given out again with what came since, or gives way to it", () => {
+test("events that could not be stored are given out again with newer ones, or replaced by them", () => {
   const gathered = new GatheredEvents();
   gathered.add(news(), 1);
   const taken = gathered.take(2);

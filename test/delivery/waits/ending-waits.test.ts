@@ -73,7 +73,7 @@ function now(wait: Promise<WaitOutcome>): Promise<WaitOutcome | null> {
   return Promise.race([wait, new Promise<null>((resolve) => setImmediate(() => resolve(null)))]);
 }
 
-test("thousands that wait are asked about together, and none of them while nobody waits", async () => {
+test("thousands of waits share one query, and no query runs while there are none", async () => {
   await waits.round();
   expect(statements).toBe(0);
   const rows = await subscribed(Array.from({ length: 2_500 }, (_, index) => `job-${index}`));

@@ -36,7 +36,7 @@ describe("a public https URL is accepted and normalised", () => {
   });
 });
 
-describe("what is refused, with a reason that says what to change", () => {
+describe("refused URLs, with a reason that says what to change", () => {
   test.each([
     ["", /https:\/\/host\/path/],
     ["app.example.com/hook", /https:\/\/host\/path/],
@@ -154,7 +154,7 @@ describe("spellings that hide where a URL leads are refused", () => {
   });
 });
 
-describe("what the operator allows", () => {
+describe("exceptions by the operator", () => {
   test.each([
     "http://127.0.0.1:80/",
     "http://127.0.0.1:22/",

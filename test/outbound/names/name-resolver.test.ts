@@ -307,7 +307,7 @@ describe("lookups in progress", () => {
   });
 });
 
-describe("what was answered", () => {
+describe("kept answers", () => {
   test("an answer is used for its time to live, at least a second and at most a minute", async () => {
     for (const [ttlS, usedMs] of [
       [0, 1_000],
@@ -362,7 +362,7 @@ describe("what was answered", () => {
   });
 });
 
-describe("what is known without waiting", () => {
+describe("answers that are known without waiting", () => {
   test("nothing is known at first without waiting; then the lookup that this began has answered", async () => {
     const { resolver, answer, settled } = fakeResolver();
     const name = { host: "app.example", projectId: "project-1", isListed: false };

@@ -77,7 +77,7 @@ describe("an answer", () => {
   });
 });
 
-test("of many answers from one origin another waits for the one that is read and the next, not for all", async () => {
+test("an answer waits for at most two of many answers from another origin", async () => {
   const { read } = openReader();
   const order: string[] = [];
   const readAs = async (origin: string): Promise<void> => {
@@ -89,7 +89,7 @@ test("of many answers from one origin another waits for the one that is read and
   expect(order).toHaveLength(5);
 });
 
-describe("of an answer that is small enough to be read at once", () => {
+describe("an answer that is small enough to be read at once", () => {
   const SMALL_BYTES_MAX = 256 * 1024;
   const fill = (piece: string, start = "[", end = "1]", bytes = 200 * 1024): string => {
     const count = Math.floor((bytes - start.length - end.length) / piece.length);

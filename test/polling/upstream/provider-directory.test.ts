@@ -127,7 +127,7 @@ describe("the definition that a job began with", () => {
     expect(directory.current(PROJECT_ID, "pulse")?.title).toBe("Example");
     expect(directory.ofJob("pulse", null)?.title).toBe("Pulse");
     expect(directory.ofJob("pulse", file.version?.id ?? "")?.title).toBe("Example");
-    expect(directory.ofJob("nobody", null)).toBeNull();
+    expect(directory.ofJob("absent", null)).toBeNull();
   });
 
   test("the definition of a job that began before this node did is read when needed", async () => {

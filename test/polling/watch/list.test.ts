@@ -307,7 +307,7 @@ describe("letting go", () => {
   });
 });
 
-describe("what people see of a job", () => {
+describe("the view of a job", () => {
   test("a watched job shows when it is polled next, or why it is not", () => {
     const { clock, list, add, stillRunning } = setUp();
     const job = add({ progress: '{"n":1.0}', lastError: "HTTP 500" });

@@ -63,7 +63,7 @@ describe("raw answers", () => {
     await clock.advanceSettling(2_000);
     const before = look();
     await clock.advanceSettling(6 * MINUTE_MS);
-    // Looking begins anew, and shows the answer of five minutes ago at most.
+    // Watching starts again, and shows the answer of five minutes ago at most.
     expect(look()?.atMs ?? 0).toBeLessThanOrEqual((before?.atMs ?? 0) + 5 * MINUTE_MS + 10_000);
     const done = { job_id: "job", status: "completed", result: { total: 1 } };
     upstream.answer = () => answeredJson(done);

@@ -40,7 +40,7 @@ const sandboxFixtures = {
   },
 };
 
-/** Of every provider that comes with the program. */
+/** Fixtures of every built-in provider. */
 export const ALL_FIXTURES: readonly ProviderFixtures[] = [
   anthropicBatchFixtures,
   apifyFixtures,

@@ -67,7 +67,7 @@ describe.each(ALL_FIXTURES)("$provider", (fixtures) => {
   });
 });
 
-/** What an answer says, whatever follows from it. */
+/** The verdict on an answer, whatever follows from it. */
 function verdictIn({ http_status: status, rules, decided_by }: AnswerExplanation): string {
   const rule = rules.find((one) => one.rule === decided_by);
   return rule?.observe ?? verdictOfHttp(status).observe;

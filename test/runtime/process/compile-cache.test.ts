@@ -27,7 +27,7 @@ async function load(cache: string): Promise<string> {
   return stdout;
 }
 
-test("what was compiled is kept though the process is killed", async () => {
+test("compiled code is kept though the process is killed", async () => {
   expect(await load(join(folder, "cache"))).toBe("404");
   const kept = await readdir(join(folder, "cache"), { recursive: true, withFileTypes: true });
   expect(kept.filter((entry) => entry.isFile()).length).toBeGreaterThanOrEqual(1);

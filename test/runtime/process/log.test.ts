@@ -80,7 +80,7 @@ describe.each(FORMATS)("a secret of this process does not come out as %s", (form
   });
 });
 
-describe("what helps a person stays", () => {
+describe("fields that are not redacted", () => {
   test("an error keeps its type, message, stack, code and cause", () => {
     const error = Object.assign(new TypeError("no answer", { cause: new Error("reset") }), {
       code: "ECONNRESET",

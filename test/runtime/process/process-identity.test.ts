@@ -18,7 +18,7 @@ test("a process knows itself, and never takes itself for dead", () => {
 });
 
 // Elsewhere nothing can be proven, and leases run out.
-describe.runIf(existsSync("/proc/self/stat"))("where the kernel tells of processes", () => {
+describe.runIf(existsSync("/proc/self/stat"))("where the kernel lists processes", () => {
   async function child(): Promise<{ identity: ProcessIdentity; kill: () => Promise<unknown> }> {
     const script = `
       const { ownIdentity } = await import(${JSON.stringify(identityModule)});

@@ -74,7 +74,7 @@ test.each([
   "sandbox-completed-3000ms-mi4u2v1k-5b1a2c09-9999999b-none",
   "sandbox-completed-3000ms-mi4u2v1k-5b1a2c09-200b-none-and-more",
   "abc123-def456",
-])("%s tells of no job", (id) => {
+])("%s names no job", (id) => {
   expect(createStore().find(id, 0)).toBeNull();
 });
 

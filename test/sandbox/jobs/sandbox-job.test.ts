@@ -68,7 +68,7 @@ test("a job has its outcome from the end of its duration on, and not before", ()
   );
 });
 
-test("a job that never ends is processing for ever", () => {
+test("a job that never ends stays processing", () => {
   const job = jobOf({ durationMs: 1000, outcome: "never" });
   expect(jobState(job, CREATED_AT + 1e12)).toMatchObject({
     status: "processing",

@@ -114,7 +114,7 @@ async function serverThatSays(bytes: Buffer): Promise<string> {
   return `postgres://u:p@127.0.0.1:${(server.address() as AddressInfo).port}/x`;
 }
 
-test("what comes together with the word for TLS is not taken for the server's", async () => {
+test("bytes that arrive together with the answer to the TLS request are not taken for the server's", async () => {
   const url = await serverThatSays(Buffer.from("Sinjected"));
   await expect(connect(url, "?sslmode=require")).rejects.toThrow("answer to TLS is odd");
 });
@@ -136,7 +136,7 @@ describe("a server whose authentication can't be answered is refused, and ends n
   test.each<[string, Buffer, RegExp]>([
     ["has no kind", message("R", Buffer.alloc(0)), /too short/],
     ["is Kerberos", authentication(7), /GSSAPI/],
-    ["is a kind that nobody knows", authentication(99), /asks for/],
+    ["is of an unknown kind", authentication(99), /asks for/],
     ["is MD5 without a salt", authentication(5), /salt/],
     ["is SASL without SCRAM", authentication(10, "OAUTHBEARER\0\0"), /SCRAM-SHA-256/],
     ["is a challenge of nothing", authentication(11), /nonce/],

@@ -81,7 +81,7 @@ test("a standby is read-only until a probe finds a server that can be written to
   expect(health.condition).toBe("ok");
 });
 
-test("what a call was refused for holds for some seconds, whatever a probe says", () => {
+test("the reason for a refused call holds for some seconds, whatever a probe says", () => {
   const { clock, health } = setUp();
   health.callFailed(failure("25006"));
   health.probed({ kind: "writable" });

@@ -39,7 +39,7 @@ test("calls that were too slow or too many are worth another try", () => {
   expect(isTransient(new DatabaseBusyError("x"))).toBe(true);
 });
 
-test("what is no error is not transient and has no code", () => {
+test("a value that is no error is not transient and has no code", () => {
   expect(isTransient("ECONNRESET")).toBe(false);
   expect(isTransient(new Error("plain"))).toBe(false);
   expect(errorCode({ code: "40001" })).toBeNull();

@@ -41,7 +41,7 @@ function note(subject: string, occurredAtMs: number, projectId: string): Promise
 const due = (except: readonly string[] = []) =>
   findDueOperationalEvents(database, { shardIds: [SHARD_ID], dueByMs: Date.now(), except });
 
-test("what is due is read a few of each project at a time, and forgotten a day after it was told", async () => {
+test("due events are read a few of each project at a time, and deleted a day after they were sent", async () => {
   const yesterdayMs = Date.now() - DAY_MS - 1000;
   const otherId = uuids(yesterdayMs, 0);
   for (let number = 0; number < 20; number += 1) {

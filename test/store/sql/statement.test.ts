@@ -46,7 +46,7 @@ const CONNECT = statement(
       .returning(),
 );
 
-test("what is written comes back the same: times, arrays, JSON, quotes and nulls", async () => {
+test("written values come back the same: times, arrays, JSON, quotes and nulls", async () => {
   // No backslash, which Drizzle's reading of arrays leaves out: hosts and scopes have none.
   const hosts = ["a.example", 'b"c', "e,f", "{g}", "", "null"];
   const [row] = await scene.database.run("write", (on) =>

@@ -41,12 +41,12 @@ async function expectAnswersAsStored(rows: readonly AcceptRow[]): Promise<void> 
   }
 }
 
-test("of jobs that are new, each with a subscription of its own", async () => {
+test("the answer is as stored for new jobs, each with a subscription of its own", async () => {
   await expectAnswersAsStored([acceptRow("job-1"), acceptRow("job-2", { deadlineMs: 1234 })]);
 });
 
 test.each([{ events: eventMask(["job.progress"]) }, { deadlineMs: 7_200_000 }])(
-  "of a new job with two subscriptions in the batch, of which the second wants more: %j",
+  "the answer is as stored for a new job whose second subscription in the batch wants more: %j",
   async (more) => {
     const nowMs = Date.now();
     const rows = [acceptRow("job-1", { nowMs }), acceptRow("job-1", { nowMs })];
@@ -57,13 +57,13 @@ test.each([{ events: eventMask(["job.progress"]) }, { deadlineMs: 7_200_000 }])(
   },
 );
 
-test("of a job that is watched, unchanged or changed by it", async () => {
+test("the answer is as stored for a watched job, unchanged or changed by it", async () => {
   await acceptSubscriptions(database, [acceptRow("job-1"), acceptRow("job-2")]);
   const events = eventMask(["job.progress"]);
   await expectAnswersAsStored([acceptRow("job-1"), acceptRow("job-2", { events })]);
 });
 
-test("of a batch that is repeated, whatever became of its jobs meanwhile", async () => {
+test("the answer is as stored for a repeated batch, whatever happened to its jobs since", async () => {
   const rows = [acceptRow("job-1"), acceptRow("job-2")];
   const [first] = await acceptSubscriptions(database, rows);
   if (first?.kind !== "accepted") throw new Error("not accepted");
@@ -76,15 +76,18 @@ test.each([
   { withKey: true, withMail: false },
   { withKey: false, withMail: true },
   { withKey: true, withMail: true },
-])("of a batch in which one row has a key or a note: %j", async ({ withKey, withMail }) => {
-  const given = acceptRow("job-1", {
-    ...(withKey && { idempotencyKey: "key", requestHash: "hash", idempotencyShardId: 7 }),
-    ...(withMail && { mailId: acceptRow("job-1").subscriptionId }),
-  });
-  await expectAnswersAsStored([given, acceptRow("job-2")]);
-  const again = { ...given, subscriptionId: acceptRow("job-1").subscriptionId };
-  const [repeated] = await acceptSubscriptions(database, [again]);
-  expect(repeated?.kind).toBe(withKey ? "key_used" : "accepted");
-  const mail = await takeCommands(database, [given.shardId]);
-  expect(mail.map(({ id }) => id)).toEqual(withMail ? [given.mailId] : []);
-});
+])(
+  "the answer is as stored for a batch in which one row has a key or a note: %j",
+  async ({ withKey, withMail }) => {
+    const given = acceptRow("job-1", {
+      ...(withKey && { idempotencyKey: "key", requestHash: "hash", idempotencyShardId: 7 }),
+      ...(withMail && { mailId: acceptRow("job-1").subscriptionId }),
+    });
+    await expectAnswersAsStored([given, acceptRow("job-2")]);
+    const again = { ...given, subscriptionId: acceptRow("job-1").subscriptionId };
+    const [repeated] = await acceptSubscriptions(database, [again]);
+    expect(repeated?.kind).toBe(withKey ? "key_used" : "accepted");
+    const mail = await takeCommands(database, [given.shardId]);
+    expect(mail.map(({ id }) => id)).toEqual(withMail ? [given.mailId] : []);
+  },
+);

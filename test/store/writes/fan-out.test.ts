@@ -314,7 +314,7 @@ describe("progress events of a job with many subscriptions", () => {
     }
   });
 
-  test("of two types of event only the newer is sent, whichever reaches a subscription first", async () => {
+  test("only the newer of two types of event is sent, whichever reaches a subscription first", async () => {
     const job = await crowd({ events: ALL });
     const processing = keyOf(await record(job, "job.processing"));
     const ending = await record(job, "job.completed");
