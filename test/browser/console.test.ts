@@ -20,6 +20,10 @@ let upstream: FakeUpstream;
 let receiver: Receiver;
 /** Its receiver answers 500 until a test mends it. */
 let failed: Json;
+/** Its result has several parts. */
+let large: Json;
+/** It is polled all the time. */
+let running: Json;
 
 beforeAll(async () => {
   [browser, gateway, upstream, receiver] = await Promise.all([
@@ -35,6 +39,7 @@ beforeAll(async () => {
     settings: { poll_interval_s: 0.05 },
   });
   expect(made.status).toBe(201);
+  await gateway.api("PATCH", "/v1/project", { operations_url: receiver.url("/operations") });
   receiver.answer("/broken", () => ({ status: 500, body: "database is locked" }));
   upstream.answer("invoice-17", pulseAnswer.completed(RESULT));
   upstream.answer("invoice-18", pulseAnswer.processing({ pages: 3, of: 12 }));
@@ -42,10 +47,14 @@ beforeAll(async () => {
   failed = await subscribe("invoice-17", "/broken", {
     metadata: { invoice: 17, customer: "Acme" },
   });
-  await subscribe("invoice-18", "/fine");
+  running = await subscribe("invoice-18", "/fine");
   await subscribe(LONG_ID, "/fine");
+  const rows = Array.from({ length: 20_000 }, (_, n) => `{"row": ${n}.10, "text": "€"}`);
+  upstream.answer("large", pulseAnswer.completed(`[${rows.join(",\n")}]`));
+  large = await subscribe("large", "/fine");
   await gateway.api("POST", "/v1/redeliveries", { status: "exhausted", dry_run: true });
   await gateway.until(`/v1/subscriptions/${failed.id}`, ({ status }) => status === "exhausted");
+  await gateway.until("/v1/operational-events", ({ data }) => data[0]?.status === "delivered");
 });
 
 afterAll(async () => {
@@ -101,6 +110,15 @@ test.each(EACH_LOOK)(
     await page.goto(`/console/jobs/${failed.job.id}`);
     await page.getByText("What is sent").first().click();
     await seen("job-exhausted");
+    await page.goto(`/console/jobs/${running.job.id}`);
+    await page.getByText('"job_id":"any"').waitFor();
+    await page.locator("#answer-headers summary").click();
+    await seen("job-running");
+    await page.goto(`/console/jobs/${large.job.id}`);
+    await page.getByRole("link", { name: "Read by part" }).click();
+    await page.getByRole("link", { name: "Next part" }).click();
+    await page.getByRole("heading", { name: "Part 2" }).waitFor();
+    await seen("result-part");
     expect(complaints).toEqual([]);
     await close();
   },
@@ -171,4 +189,52 @@ test("keys go along a list and open, search and pause", async () => {
   await page.getByRole("heading", { name: "Subscriptions" }).waitFor();
   expect(complaints).toEqual([]);
   await close();
+});
+
+test("everything can be read without scripts: signing in, filters, pages, details and results", async () => {
+  const context = await browser.newContext({ baseURL: gateway.url, javaScriptEnabled: false });
+  const page = await context.newPage();
+  await signIn(page);
+  await page.getByRole("link", { name: "Jobs", exact: true }).click();
+  await page.getByRole("searchbox").fill("invoice-17");
+  await page.getByRole("button", { name: "Filter" }).click();
+  await page.getByRole("link", { name: "invoice-17" }).click();
+  await page.locator(".json summary", { hasText: "pages" }).first().click();
+  await page.locator(".json li li summary").first().click();
+  await page.getByText("12345678901234567890").first().waitFor();
+  await page.getByText("What is sent").first().click();
+  await page.getByText("webhook-id:").first().waitFor();
+  await page
+    .getByText(/^Attempt \d/)
+    .last()
+    .click();
+  // Times are UTC where nothing can turn them into the reader's own.
+  expect(await page.locator("time").first().textContent()).toMatch(/^\d{4}-\d\d-\d\d .* UTC$/);
+  expect(await page.getByRole("button", { name: "live updates" }).isVisible()).toBe(false);
+  await page.goto(`/console/jobs/${large.job.id}`);
+  await page.getByRole("link", { name: "Read by part" }).click();
+  await page.getByRole("link", { name: "Next part" }).click();
+  await page.getByRole("heading", { name: "Part 2" }).waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("API key").waitFor();
+  await context.close();
+});
+
+test("times are the reader's own, with UTC on hover", async () => {
+  const context = await browser.newContext({
+    baseURL: gateway.url,
+    locale: "en-GB",
+    timezoneId: "Asia/Kolkata",
+  });
+  const page = await context.newPage();
+  await signIn(page);
+  await page.goto(`/console/jobs/${failed.job.id}`);
+  const shown = page.locator("dl.facts time").first();
+  const at = (await shown.getAttribute("datetime")) ?? "";
+  const title = `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
+  expect(await shown.getAttribute("title")).toBe(title);
+  const there = new Date(Date.parse(at) + 5.5 * 3_600_000).toISOString();
+  // Of another day, should midnight there have passed since.
+  expect(await shown.textContent()).toContain(there.slice(11, 16));
+  await context.close();
 });

@@ -146,3 +146,58 @@ test("a page that follows hundreds of new rows a second draws and takes input al
   expect(complaints).toEqual([]);
   await close();
 });
+
+test("a page that follows new rows keeps scroll and selection, and waits for a reader who selects or pauses", async () => {
+  const { page, complaints, close } = await visit(browser, gateway.url);
+  await signIn(page);
+  await page.goto("/console/deliveries");
+  await page.evaluate(WATCH);
+  const watched = () => page.evaluate<Watched>("({ ...watched })");
+  const newest = page.locator("[data-row]").first();
+  /** Waits until the page shows a row that was just made. */
+  const isFollowed = async (): Promise<void> => {
+    const before = await newest.getAttribute("id");
+    await seed(10, Date.now());
+    await expect.poll(() => newest.getAttribute("id"), { timeout: 60_000 }).not.toBe(before);
+  };
+  // A row in the middle stays where it is, while others come in above it.
+  const middle = await page.locator("[data-row]").nth(25).getAttribute("id");
+  const placeOf = () =>
+    page.evaluate<number>(`document.querySelector("#${middle}").getBoundingClientRect().top`);
+  await page.evaluate(`document.querySelector("#${middle}").scrollIntoView({ block: "center" })`);
+  const place = await placeOf();
+  await isFollowed();
+  expect(Math.abs((await placeOf()) - place)).toBeLessThan(2);
+
+  const selected = () => page.evaluate("getSelection().toString()");
+  await page.evaluate(
+    'getSelection().selectAllChildren(document.querySelectorAll("[data-row] td")[1])',
+  );
+  const text = await selected();
+  const before = await newest.getAttribute("id");
+  await seed(10, Date.now());
+  const { frames, updates } = await watched();
+  // More frames than three rounds of reading again take.
+  await expect
+    .poll(async () => (await watched()).frames, { timeout: 60_000 })
+    .toBeGreaterThan(frames + 400);
+  expect(await selected()).toBe(text);
+  expect((await watched()).updates).toBe(updates);
+  expect(await newest.getAttribute("id")).toBe(before);
+  await page.evaluate("getSelection().removeAllRanges()");
+  await expect.poll(() => newest.getAttribute("id"), { timeout: 60_000 }).not.toBe(before);
+
+  await page.keyboard.press("p");
+  await page.getByRole("button", { name: "Resume live updates" }).waitFor();
+  const paused = await newest.getAttribute("id");
+  await seed(10, Date.now());
+  const atPause = await watched();
+  await expect
+    .poll(async () => (await watched()).frames, { timeout: 60_000 })
+    .toBeGreaterThan(atPause.frames + 400);
+  expect(await newest.getAttribute("id")).toBe(paused);
+  await page.keyboard.press("p");
+  await expect.poll(() => newest.getAttribute("id"), { timeout: 60_000 }).not.toBe(paused);
+  expect(complaints).toEqual([]);
+  await close();
+});

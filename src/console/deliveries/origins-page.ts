@@ -49,8 +49,17 @@ function list({ data }: Page<CallbackOrigin>, request: PageRequest): Markup {
     return emptyState(
       "Nothing waits, and nothing is wrong",
       html`<p>
-        An origin is listed while deliveries wait for it, or while it fails or asks for fewer.
-      </p>`,
+          The origin of a callback URL is listed while deliveries wait for it, while it fails, and
+          while it asks for fewer requests.
+        </p>
+        ${
+          may(request, "subscriptions:write")
+            ? html`<p>
+                To see how a receiver answers,
+                <a href="${links.to("callback-test")}">send it a test callback</a>.
+              </p>`
+            : NOTHING
+        }`,
     );
   }
   return table(

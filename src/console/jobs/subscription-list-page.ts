@@ -91,7 +91,10 @@ function list(page: Page<Row>, filter: Filter, request: PageRequest): Markup {
           html`<a class="row" href="${links.to(`jobs/${one.job.id}`)}">${mono(one.job_id)}</a>`,
       },
       { title: "To", cell: (one) => mono(one.callback_url ?? `inbox ${one.inbox ?? ""}`) },
-      { title: "Metadata", cell: (one) => mono(one.metadataText) },
+      {
+        title: "Metadata",
+        cell: (one) => (one.metadataText === "{}" ? NOTHING : mono(one.metadataText)),
+      },
       {
         title: "Job status",
         cell: (one) =>

@@ -44,10 +44,10 @@ function endings({ total, points }: StatsHistory): Chart {
     title: "Endings",
     value: shown(all),
     note: all === completed ? "" : `${shown(all - completed)} did not complete`,
-    series: [
+    series: seen([
       { tone: "main", values: points.map((point) => point.endings), isArea: true },
-      { tone: "bad", values: points.map((point) => point.endings - point.completed) },
-    ].filter(isSeen) as Series[],
+      { tone: "bad", values: points.map((point) => point.endings - point.completed || null) },
+    ]),
   };
 }
 
@@ -57,10 +57,10 @@ function attempts({ total, points }: StatsHistory): Chart {
     title: "Callbacks delivered",
     value: shown(delivered),
     note: failed === 0 ? "" : `${shown(failed)} failed ${failed === 1 ? "attempt" : "attempts"}`,
-    series: [
+    series: seen([
       { tone: "good", values: points.map((point) => point.delivered), isArea: true },
-      { tone: "bad", values: points.map((point) => point.failed_attempts) },
-    ].filter(isSeen) as Series[],
+      { tone: "bad", values: points.map((point) => point.failed_attempts || null) },
+    ]),
   };
 }
 
@@ -97,8 +97,9 @@ function took({ total, points }: StatsHistory): Chart {
   };
 }
 
-function isSeen({ values }: { readonly values: readonly number[] }): boolean {
-  return values.some((value) => value > 0);
+/** Without lines that are 0 all the time. */
+function seen(series: readonly Series[]): readonly Series[] {
+  return series.filter(({ values }) => values.some((value) => value !== null && value > 0));
 }
 
 /** Not rounded up to 100 % while anything was lost. */

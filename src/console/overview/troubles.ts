@@ -124,7 +124,7 @@ function troubleOfDeliveries({ deliveries }: Stats): Trouble[] {
     {
       badge: status("exhausted"),
       text: html`<strong>${counted(exhausted, "delivery", "deliveries")}</strong> given up after the
-        last attempt. Send them again once their receivers are mended.`,
+        last attempt. Send ${exhausted === 1 ? "it" : "them"} again once the receiver works.`,
       path: "deliveries?status=exhausted",
       rank: 3,
     },

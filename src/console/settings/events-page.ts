@@ -31,6 +31,7 @@ export const eventListPage = definePage({
             "No events",
             html`<p>
               Each ending of a job is an event, and so is progress that a subscription asked for.
+              <a href="${links.to("jobs")}">Jobs</a> has the command that makes the first one.
             </p>`,
           )
         : table(
