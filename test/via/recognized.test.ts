@@ -73,3 +73,25 @@ test("a submission that a definition recognizes shows which entry of it, and one
   expect(await scene.look(`/v1/subscriptions/${id}`)).toMatchObject({ recognized_by: "/submit/0" });
   expect(await scene.subscribe()).toMatchObject({ recognized_by: null });
 });
+
+test("an answer is relayed with its job's id when the project's limit keeps the job from being watched", async (context) => {
+  const scene = await openScene(context);
+  const answered = { job_id: "beyond", status: "pending", note: "caf\u00e9" };
+  const api = await openJobApi(context, () => ({ status: 202, body: answered }));
+  const connection = await scene.connect({ base_url: api.origin });
+  await scene.subscribe();
+  const limit = (live_jobs_max: number) =>
+    scene.gateway.api("PATCH", "/v1/project", { live_jobs_max });
+  const { live_jobs_max: before } = await scene.look("/v1/project");
+  expect((await limit(1)).status).toBe(200);
+  context.onTestFinished(async () => void (await limit(before)));
+  const answer = await fetch(`${scene.gateway.url}/via/${connection.id}/extract`, {
+    method: "POST",
+    headers: { "x-api-key": API_KEY, "ringback-callback-url": scene.receiver.url(scene.path) },
+  });
+  expect(answer.status).toBe(202);
+  expect(answer.headers.get("ringback-subscription-error")).toBe("too_many_live_jobs");
+  expect(answer.headers.get("ringback-subscription-id")).toBeNull();
+  expect(answer.headers.get("ringback-job-id")).toBe("beyond");
+  expect(await answer.json()).toEqual(answered);
+});

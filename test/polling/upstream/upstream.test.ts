@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { HEALTHY } from "../../../src/core/job/job.ts";
 import type { Observation } from "../../../src/core/job/observation.ts";
 import { Upstream } from "../../../src/polling/upstream/upstream.ts";
 import { createSecretBox } from "../../../src/runtime/secrets/secret-box.ts";
@@ -174,5 +175,44 @@ describe("a credential that an upstream echoes", () => {
     const observation: Observation = { kind: "failed", error: "the file is bad", times };
     const access = upstreamWith({ credential: "file" }).accessOf(null);
     expect(access?.redact(observation)).toEqual(observation);
+  });
+});
+
+describe("a turn ahead of the polls", () => {
+  const ONE_AT_ONCE = { settings: { limits: { concurrency: 1 } } };
+
+  test("a turn ahead comes at once while there is a free one, and leaves no timer", () => {
+    const clock = new FakeClock();
+    const upstream = newUpstream({}, clock);
+    upstream.configure(storedConnection(ONE_AT_ONCE));
+    expect(upstream.takeTurnAhead(1_000)).toEqual(expect.any(Number));
+    expect(clock.timers).toBe(0);
+  });
+
+  test("a turn ahead comes before polls that have been due for longer", async () => {
+    const clock = new FakeClock();
+    const polled: unknown[] = [];
+    const upstream = newUpstream({ poll: (slot) => void polled.push(slot) }, clock);
+    upstream.configure(storedConnection(ONE_AT_ONCE));
+    const first = await upstream.takeTurnAhead(1_000);
+    upstream.lane.push(7, clock.monotonic());
+    const second = upstream.takeTurnAhead(1_000);
+    upstream.lane.settle(HEALTHY, first ?? 0);
+    expect(await second).toEqual(expect.any(Number));
+    expect(polled).toEqual([]);
+    upstream.lane.settle(HEALTHY, (await second) ?? 0);
+    expect(polled.length).toBe(1);
+  });
+
+  test("a turn ahead that does not come in time is given up, and none is lost", async () => {
+    const clock = new FakeClock();
+    const upstream = newUpstream({}, clock);
+    upstream.configure(storedConnection(ONE_AT_ONCE));
+    const first = await upstream.takeTurnAhead(1_000);
+    const late = upstream.takeTurnAhead(1_000);
+    clock.advance(1_000);
+    expect(await late).toBeNull();
+    upstream.lane.settle(HEALTHY, first ?? 0);
+    expect(upstream.takeTurnAhead(1_000)).toEqual(expect.any(Number));
   });
 });
