@@ -13,6 +13,7 @@ import { acceptBatch } from "./scenarios/accept-batch.ts";
 import { accept } from "./scenarios/accept.ts";
 import { big } from "./scenarios/big.ts";
 import { bloat } from "./scenarios/bloat.ts";
+import { openConsoles } from "./scenarios/console.ts";
 import { deliver } from "./scenarios/deliver.ts";
 import { fairness } from "./scenarios/fairness.ts";
 import { idle } from "./scenarios/idle.ts";
@@ -51,6 +52,7 @@ const SCENARIOS: readonly Scenario[] = [
   human,
   idle,
   restart,
+  openConsoles,
   scale,
   big,
   bloat,

@@ -1,0 +1,224 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Sql } from "postgres";
+import type { ConsoleViewersCommands } from "../console-viewers.ts";
+import { restartCountingStatements } from "../database-counters.ts";
+import { atLeast, atMost, figure, type Figure } from "../figure.ts";
+import { BenchGateway } from "../gateway.ts";
+import { LifeLoad } from "../life-load.ts";
+import { measureGateway, median } from "../measure.ts";
+import type { ReceiverCommands } from "../receiver.ts";
+import { pollsWithin, watchRunningJobs } from "../saturation.ts";
+import type { BenchSettings, Scenario } from "../scenario.ts";
+import { until } from "../until.ts";
+import type { UpstreamCommands } from "../upstream.ts";
+import { WorkerProcess } from "../worker-process.ts";
+
+/** What ten people look at. */
+const PAGES = [
+  "overview",
+  "overview",
+  "overview",
+  "jobs",
+  "jobs",
+  "subscriptions",
+  "deliveries",
+  "deliveries?status=exhausted",
+  "events",
+  "callback-origins",
+];
+/** As many as a filtered list looks through for one page: with fewer, it reads less. */
+const FEW_JOBS = 5000;
+const MANY_JOBS = { full: 100_000, quick: 20_000 };
+const RUNNING_JOBS = 10_000;
+/** Pages are read again every three seconds. */
+const REST_WINDOW_MS = { full: 30_000, quick: 12_000 };
+const BUSY_WINDOW_MS = { full: 9000, quick: 6000 };
+const BUSY_RUNS = { full: 7, quick: 3 };
+const SETTLE_MS = 5000;
+const TELL_MS = 1500;
+/** So often that what the gateway does by itself meanwhile makes no difference. */
+const TIMES_READ = 30;
+/** Of one core. */
+const CPU_PERCENT_EACH_MAX = 1;
+const GROWTH_MAX = 1.2;
+const RATIO_MIN = 0.97;
+
+type Viewers = WorkerProcess<ConsoleViewersCommands>;
+
+/** What ten open consoles cost: at rest, in reads of growing tables, and in polls and callbacks. */
+export const openConsoles: Scenario = {
+  name: "console",
+  title: `${PAGES.length} people looking at the console: at rest, and beside polls and callbacks`,
+  async run(settings) {
+    await using viewers: Viewers = await WorkerProcess.start("console-viewers.ts");
+    return [
+      ...(await atRestAndPolling(viewers, settings)),
+      ...(await besideLives(viewers, settings)),
+    ];
+  },
+};
+
+async function atRestAndPolling(
+  viewers: Viewers,
+  settings: BenchSettings,
+): Promise<readonly Figure[]> {
+  await using upstream: WorkerProcess<UpstreamCommands> = await WorkerProcess.start("upstream.ts");
+  await using receiver: WorkerProcess<ReceiverCommands> = await WorkerProcess.start("receiver.ts");
+  await using gateway = await BenchGateway.start();
+  await restartCountingStatements(gateway);
+  const origin = await upstream.ask("listen", undefined);
+  const [callbacks] = await receiver.ask("listen", { origins: 1 });
+  await receiver.ask("tally", undefined);
+  await upstream.ask("completeAfter", { runningPolls: 0, result: { pages: 3 } });
+  const connection = await gateway.connect("console", origin);
+  const figures: Figure[] = [];
+  const rows: number[] = [];
+  let ended = 0;
+  for (const jobs of [FEW_JOBS, MANY_JOBS[settings.mode]]) {
+    settings.step(`${jobs} jobs end`);
+    const wishes = Array.from({ length: jobs - ended }, (_, index) => ({
+      job_id: `ended-${ended + index}`,
+      callback_url: `${callbacks}/hooks-${ended + index}`,
+    }));
+    await gateway.subscribe(connection, wishes);
+    await until("all callbacks are taken", async () => {
+      return (await receiver.ask("distinct", undefined)) >= jobs;
+    });
+    ended = jobs;
+    const { rowsEach, ...rest } = await atRest(viewers, gateway, settings);
+    rows.push(rowsEach);
+    const name = jobs === FEW_JOBS ? "few_jobs" : "many_jobs";
+    figures.push(
+      figure(`${name}_cpu_each`, rest.cpuPercentEach, "%", atMost(CPU_PERCENT_EACH_MAX)),
+      figure(`${name}_statements_a_page`, rest.statementsEach, "statements"),
+      figure(`${name}_rows_a_page`, rowsEach, "rows"),
+      figure(`${name}_unchanged`, rest.unchanged, "ratio"),
+    );
+  }
+  const [few = Number.NaN, many = Number.NaN] = rows;
+  figures.push(figure("rows_many_to_few", many / few, "ratio", atMost(GROWTH_MAX)));
+  return [...figures, ...(await besidePolls(viewers, gateway, settings))];
+}
+
+interface AtRest {
+  readonly cpuPercentEach: number;
+  /** The part of the refreshes that found nothing new. */
+  readonly unchanged: number;
+  readonly statementsEach: number;
+  readonly rowsEach: number;
+}
+
+/** The difference that the viewers make to a gateway that does nothing else. */
+async function atRest(
+  viewers: Viewers,
+  gateway: BenchGateway,
+  { mode, step }: BenchSettings,
+): Promise<AtRest> {
+  await using closing = new AsyncDisposableStack();
+  const sql = closing.adopt(await gateway.openDatabase(), (open) => open.end());
+  await sql`vacuum analyze`;
+  await wait(SETTLE_MS);
+  const { url, apiKey } = gateway;
+  step("at rest without viewers");
+  const without = await cpuShareWithin(gateway, REST_WINDOW_MS[mode]);
+  step("at rest with viewers");
+  await viewers.ask("come", { url, apiKey, pages: PAGES });
+  const withThem = await cpuShareWithin(gateway, REST_WINDOW_MS[mode]);
+  const { refreshes, unchanged } = await viewers.ask("leave", undefined);
+  step("pages one after another");
+  const before = await countReads(sql);
+  const opened = await viewers.ask("readEach", { url, apiKey, pages: PAGES, times: TIMES_READ });
+  const after = await countReads(sql);
+  return {
+    cpuPercentEach: ((withThem - without) * 100) / PAGES.length,
+    unchanged: unchanged / refreshes,
+    statementsEach: (after.statements - before.statements) / opened,
+    rowsEach: (after.rows - before.rows) / opened,
+  };
+}
+
+/** Of one core, gateway and Postgres together. */
+async function cpuShareWithin(gateway: BenchGateway, windowMs: number): Promise<number> {
+  const { elapsedMs, cpuMs, databaseCpuMs } = await measureGateway(gateway, async () => {
+    await wait(windowMs);
+    return 1;
+  });
+  return ((cpuMs ?? Number.NaN) + (databaseCpuMs ?? Number.NaN)) / elapsedMs;
+}
+
+/** Statements that were run so far, and rows that they have looked at. A backend tells within a second. */
+async function countReads(sql: Sql): Promise<{ statements: number; rows: number }> {
+  await wait(TELL_MS);
+  const [row] = await sql<[{ statements: number; rows: number }]>`
+    select
+      (select sum(calls)::float8 from pg_stat_statements where query not ilike '%pg_stat_%')
+        as statements,
+      (select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::float8
+        from pg_stat_user_tables) as rows`;
+  return row;
+}
+
+async function besidePolls(
+  viewers: Viewers,
+  gateway: BenchGateway,
+  settings: BenchSettings,
+): Promise<readonly Figure[]> {
+  await using upstream: WorkerProcess<UpstreamCommands> = await WorkerProcess.start("upstream.ts");
+  const polled = { origin: await upstream.ask("listen", undefined), jobs: RUNNING_JOBS };
+  settings.step(`${RUNNING_JOBS} jobs run`);
+  const connection = await watchRunningJobs(gateway, upstream, polled);
+  const rates = await inTurns(viewers, gateway, settings, (ms) => pollsWithin(ms, upstream));
+  await connection.setState("paused");
+  return ratesOf("polls", rates);
+}
+
+/** Jobs that are accepted, polled, end and are called back, so that what the pages show changes all the time. */
+async function besideLives(viewers: Viewers, settings: BenchSettings): Promise<readonly Figure[]> {
+  await using load = await LifeLoad.start();
+  load.feed();
+  const rates = await inTurns(viewers, load.gateway, settings, (ms) => load.livesWithin(ms));
+  await load.drain();
+  return ratesOf("callbacks", rates);
+}
+
+interface Rates {
+  readonly without: readonly number[];
+  readonly beside: readonly number[];
+}
+
+/** Windows without and with viewers, in turns, so that a noisy moment of the machine hits both. */
+async function inTurns(
+  viewers: Viewers,
+  { url, apiKey }: BenchGateway,
+  { mode, warmUpMs, step }: BenchSettings,
+  operationsWithin: (ms: number) => Promise<number>,
+): Promise<Rates> {
+  const windowMs = BUSY_WINDOW_MS[mode];
+  const rates = { without: [] as number[], beside: [] as number[] };
+  await operationsWithin(windowMs);
+  for (let run = 1; run <= BUSY_RUNS[mode]; run += 1) {
+    step(`without and with viewers, run ${run} of ${BUSY_RUNS[mode]}`);
+    const turns =
+      run % 2 === 0 ? (["without", "beside"] as const) : (["beside", "without"] as const);
+    for (const turn of turns) {
+      if (turn === "beside") await viewers.ask("come", { url, apiKey, pages: PAGES });
+      await operationsWithin(warmUpMs);
+      rates[turn].push(((await operationsWithin(windowMs)) * 1000) / windowMs);
+      if (turn === "beside") await viewers.ask("leave", undefined);
+    }
+  }
+  return rates;
+}
+
+function ratesOf(operations: string, { without, beside }: Rates): readonly Figure[] {
+  return [
+    figure(`${operations}_without`, median(without), `${operations}/s`),
+    figure(`${operations}_beside`, median(beside), `${operations}/s`),
+    figure(
+      `${operations}_beside_to_without`,
+      median(beside) / median(without),
+      "ratio",
+      atLeast(RATIO_MIN),
+    ),
+  ];
+}
