@@ -47,7 +47,7 @@ test.each([
     const page = await make(wish);
     expect(page.status).toBe(200);
     const path = urlIn(page);
-    expect(page.text).toContain("&lt;iframe src=&quot;https://ringback.example.com/console/links/");
+    expect(page.text).toContain("  src=&quot;https://ringback.example.com/console/links/");
     const to = fixture.browser();
     const { location } = await to.get(path);
     expect((await to.get(location ?? "")).status).toBe(200);

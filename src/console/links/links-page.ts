@@ -128,7 +128,7 @@ async function page(
         <div>${card("New link", newLinkForm(form, request))}</div>
         <div>${card("In a frame of your pages", await embedding(request))}</div>
       </div>
-      ${isAdmin ? await linkList(request) : NOTHING}`,
+      ${isAdmin ? html`<div class="spaced">${await linkList(request)}</div>` : NOTHING}`,
   };
 }
 
@@ -156,7 +156,7 @@ function madeLink({ url, expires_at: end }: NewConsoleLink): Markup {
 }
 
 function frameOf(url: string): string {
-  return `<iframe src="${url}" title="Callbacks" width="100%" height="600"></iframe>`;
+  return `<iframe title="Callbacks" width="100%" height="600"\n  src="${url}"></iframe>`;
 }
 
 /** How to show a link in a frame, and the pages that may. */

@@ -57,7 +57,7 @@ function page({ links, csrfToken }: PageRequest, url: string, outcome: Markup): 
       </header>
       <form class="filter" method="post" action="${links.to("callback-test")}">
         <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
-        ${textField("url", "Callback URL", url, { placeholder: "https://app.example.com/hooks/ringback", type: "url" })}
+        ${textField("url", "Callback URL", url, { placeholder: "https://app.example.com/hooks/ringback", type: "url", isWide: true })}
         <button class="main">Send</button>
       </form>
       ${outcome}`,

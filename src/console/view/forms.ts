@@ -75,10 +75,14 @@ export function textField(
   name: string,
   label: string,
   value: string,
-  options: { readonly placeholder?: string; readonly type?: string } = {},
+  options: {
+    readonly placeholder?: string;
+    readonly type?: string;
+    readonly isWide?: boolean;
+  } = {},
 ): Markup {
-  const { placeholder = "", type = "text" } = options;
-  return html`<label>
+  const { placeholder = "", type = "text", isWide = false } = options;
+  return html`<label class="${isWide ? "wide" : ""}">
     <span>${label}</span>
     <input
       type="${type}"
