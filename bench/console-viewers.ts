@@ -7,7 +7,7 @@ import { serveCommands } from "./worker-process.ts";
 const READ_EVERY_MS = 3000;
 
 interface Viewer {
-  /** Of the page. */
+  /** The page's URL. */
   readonly url: string;
   readonly cookie: string;
 }
@@ -19,10 +19,10 @@ interface Viewers {
   readonly pages: readonly string[];
 }
 
-/** What the viewers were sent since they came. */
+/** The viewers' requests since they opened their pages. */
 export interface Viewed {
   readonly refreshes: number;
-  /** Of which so many were answered without a page, since nothing had changed. */
+  /** Refreshes that were answered without a page, since nothing had changed. */
   readonly unchanged: number;
   readonly kibibytes: number;
 }

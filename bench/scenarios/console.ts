@@ -13,7 +13,7 @@ import { until } from "../until.ts";
 import type { UpstreamCommands } from "../upstream.ts";
 import { WorkerProcess } from "../worker-process.ts";
 
-/** What ten people look at. */
+/** The pages of ten viewers. */
 const PAGES = [
   "overview",
   "overview",
@@ -38,14 +38,14 @@ const SETTLE_MS = 5000;
 const TELL_MS = 1500;
 /** So often that what the gateway does by itself meanwhile makes no difference. */
 const TIMES_READ = 30;
-/** Of one core. */
+/** Percent of one core. */
 const CPU_PERCENT_EACH_MAX = 1;
 const GROWTH_MAX = 1.2;
 const RATIO_MIN = 0.97;
 
 type Viewers = WorkerProcess<ConsoleViewersCommands>;
 
-/** What ten open consoles cost: at rest, in reads of growing tables, and in polls and callbacks. */
+/** The cost of ten open consoles: at rest, in reads of growing tables, and in polls and callbacks. */
 export const openConsoles: Scenario = {
   name: "console",
   title: `${PAGES.length} people looking at the console: at rest, and beside polls and callbacks`,
@@ -137,7 +137,7 @@ async function atRest(
   };
 }
 
-/** Of one core, gateway and Postgres together. */
+/** CPU of the gateway and Postgres together, as a share of one core. */
 async function cpuShareWithin(gateway: BenchGateway, windowMs: number): Promise<number> {
   const { elapsedMs, cpuMs, databaseCpuMs } = await measureGateway(gateway, async () => {
     await wait(windowMs);

@@ -98,7 +98,7 @@ async function bootstrapApiKey(
     return null;
   }
   const key = newApiKey();
-  // Not repeated: after a commit whose answer was lost, the stored key would be one that nobody was shown.
+  // Not repeated: after a commit whose answer was lost, the stored key would be one that was never shown.
   const isFirst = await audit(ports, "bootstrap-api-key", async (within, note) => {
     const first = { ...shared, name: GENERATED_KEY, key };
     const isCreated = await createFirstApiKey(within, first);

@@ -51,7 +51,7 @@ function namedByConnection(raw: RawHeaders): ReadonlySet<string> | null {
 
 const NEVER_NAMED: ReadonlySet<string> = new Set(["content-length", "host", "authorization"]);
 
-/** What is taken off a request's headers, since the connection's credential takes its place. */
+/** Headers that are removed from a request, since the connection's credential takes their place. */
 interface ReplacedHeaders {
   /** The Ringback key, wherever it was. */
   readonly key: string;

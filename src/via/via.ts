@@ -82,7 +82,7 @@ interface Visit {
   readonly startedAtMs: number;
   passage: Passage | null;
   body: RequestBody | null;
-  /** Of a body that came together with its head. */
+  /** Bounds a body that came together with its head. */
   arrivedBytes: number;
   sentAfterMs: number | null;
   answeredAfterMs: number | null;

@@ -81,7 +81,7 @@ test("a session goes on at another node, which shows the jobs of both live, and 
   scene.upstream.answer(ofFirst.name, pulseAnswer.completed('{"total": 1.10}'));
   await page.getByText("The callback was delivered").first().waitFor();
   await page.getByText("1.10").first().waitFor();
-  // A request that was cut off is told of by the browser itself.
+  // The browser itself reports a request that was cut off.
   expect(complaints.filter((one) => !one.includes("net::ERR"))).toEqual([]);
   await close();
 }, 180_000);
