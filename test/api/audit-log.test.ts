@@ -107,6 +107,7 @@ describe("the audit log", () => {
     const id: Record<string, string> = {};
     const connection = { provider: "pulse", name: "walked", credential: "x" };
     const provider = { ...exampleSource, name: "walked" };
+    const link = await change("POST", "/v1/console-links", {});
     /** One that changes something, for each of them; a later one uses what an earlier one made. */
     const changes: Readonly<Record<string, () => Promise<Json>>> = {
       "POST /v1/api-keys": async () =>
@@ -122,6 +123,7 @@ describe("the audit log", () => {
       "PATCH /v1/project": () => change("PATCH", "/v1/project", { live_jobs_max: 11 }),
       "POST /v1/signing-secrets/rotate": () => change("POST", "/v1/signing-secrets/rotate", {}),
       "POST /v1/signing-keys/rotate": () => change("POST", "/v1/signing-keys/rotate", {}),
+      "DELETE /v1/console-links/{id}": () => change("DELETE", `/v1/console-links/${link.id}`),
       "DELETE /v1/console-links": () => change("DELETE", "/v1/console-links"),
     };
     const changesNothing = ["POST /v1/providers/{name}/try"];
