@@ -15,8 +15,7 @@ export function upstreamCards(explanation: JobExplanation, request: PageRequest)
   ${card(
     "Last upstream answer",
     raw === null ? noAnswer(explanation) : rawAnswer(raw),
-    html`${raw === null ? NOTHING : copy(raw.body, "Copy body")}
-    ${may(request, "admin") ? askNow(explanation, request) : NOTHING}`,
+    may(request, "admin") ? askNow(explanation, request) : NOTHING,
   )}`;
 }
 
@@ -51,7 +50,9 @@ function rawAnswer({ at, http_status: code, headers, body, body_bytes: bytes }: 
       <summary>${head.length} headers</summary>
       ${pre(head.join("\n"))}
     </details>
-    ${body === "" ? html`<p class="quiet">No body.</p>` : pre(body)}
+    <div class="spaced">
+      ${body === "" ? html`<p class="quiet">No body.</p>` : html`${pre(body)} ${copy(body, "Copy body")}`}
+    </div>
     <p class="quiet">
       ${
         shownBytes < bytes
