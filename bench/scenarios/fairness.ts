@@ -17,7 +17,7 @@ const REQUEST_INTERVAL_MS = 25;
 const SETTLE_MS = { full: 2000, quick: 1000 };
 /** Length of one window. Windows with and without an attack alternate, so that both see the same machine. */
 const MEASURE_MS = { full: 10_000, quick: 3000 };
-const WINDOWS = { full: 3, quick: 2 };
+const WINDOWS = { full: 5, quick: 3 };
 /** As many polls a second as there are jobs, so that some job is polled whenever an ending is due. */
 const POLL_INTERVAL_S = 1;
 const SPARE_JOBS = 1000;
@@ -201,6 +201,8 @@ async function besideAttacks(
   await receiver.ask("timeLags", undefined);
   await upstream.ask("completeAtRate", { perSecond: ENDINGS_PER_SECOND });
   const figures: Figure[] = [];
+  step("warming up");
+  await measureWindows(scene, quiet, 1);
   for (const attack of attacks) {
     const { without, beside } = await measureInTurns(attack, scene, quiet, step);
     step(`p99 ${describe(beside)}; without ${describe(without)}`);
@@ -211,6 +213,8 @@ async function besideAttacks(
     await addJobs(scene, quiet);
     await gateway.stop();
     await gateway.start();
+    // On a busy machine a process that has just begun answers nothing for seconds, attacked or not.
+    await measureQuiet(scene, quiet);
     const restarted = await measureWindows(scene, quiet, WINDOWS[mode]);
     step(`p99 ${describe(restarted)}`);
     figures.push(...figuresOf(`${attack.name}_restarted`, restarted, without));
@@ -260,11 +264,14 @@ async function measureWindows(
   return together(measured);
 }
 
-/** All that was measured, in milliseconds, of one window or several. */
+/** Milliseconds, by window. */
+type Samples = readonly (readonly number[])[];
+
+/** All that was measured, of one window or several. */
 interface QuietSamples {
-  readonly lagsMs: readonly number[];
-  readonly subscribesMs: readonly number[];
-  readonly healthsMs: readonly number[];
+  readonly lagsMs: Samples;
+  readonly subscribesMs: Samples;
+  readonly healthsMs: Samples;
   readonly polls: number;
   readonly elapsedMs: number;
   readonly requestsFailed: number;
@@ -303,21 +310,24 @@ async function measureQuiet(scene: Scene, quiet: QuietProject): Promise<QuietSam
   const requests = await timeRequests(gateway, connection, receiverOrigin, MEASURE_MS[mode]);
   const polls = (await upstream.ask("requests", undefined)) - pollsBefore;
   return {
-    lagsMs: await receiver.ask("lagsMs", undefined),
-    subscribesMs: requests.subscribeMs,
-    healthsMs: requests.healthMs,
+    lagsMs: [await receiver.ask("lagsMs", undefined)],
+    subscribesMs: [requests.subscribeMs],
+    healthsMs: [requests.healthMs],
     polls,
     elapsedMs: performance.now() - startedAt,
     requestsFailed: requests.failed,
   };
 }
 
-const p99 = (samplesMs: readonly number[]): number => quantile(samplesMs, 0.99);
+/** The median over the windows, so that a window in which the machine stood still does not decide. */
+const p99 = (windowsMs: Samples): number =>
+  median(windowsMs.map((samplesMs) => quantile(samplesMs, 0.99)));
+const count = (windowsMs: Samples): number => windowsMs.flat().length;
 const pollsPerSecond = ({ polls, elapsedMs }: QuietSamples): number => (polls * 1000) / elapsedMs;
 
 function describe(samples: QuietSamples): string {
-  const of = (name: string, samplesMs: readonly number[]): string =>
-    `${name} ${Math.round(p99(samplesMs))} ms of ${samplesMs.length}`;
+  const of = (name: string, windowsMs: Samples): string =>
+    `${name} ${Math.round(p99(windowsMs))} ms of ${count(windowsMs)}`;
   const { lagsMs, subscribesMs, healthsMs } = samples;
   const latencies = [of("lag", lagsMs), of("subscribe", subscribesMs), of("healthz", healthsMs)];
   return `${latencies.join(", ")}, ${Math.round(pollsPerSecond(samples))} polls/s`;
@@ -333,13 +343,9 @@ function quietFiguresOf(name: string, quiet: QuietSamples): Figure[] {
 }
 
 function figuresOf(name: string, beside: QuietSamples, without: QuietSamples): Figure[] {
-  const latency = (
-    of: string,
-    besideMs: readonly number[],
-    withoutMs: readonly number[],
-  ): Figure[] => [
-    figure(`${name}_${of}_samples`, Math.min(besideMs.length, withoutMs.length), "samples"),
-    figure(`${name}_${of}_median`, median(besideMs), "ms"),
+  const latency = (of: string, besideMs: Samples, withoutMs: Samples): Figure[] => [
+    figure(`${name}_${of}_samples`, Math.min(count(besideMs), count(withoutMs)), "samples"),
+    figure(`${name}_${of}_median`, median(besideMs.flat()), "ms"),
     figure(`${name}_${of}_p99`, p99(besideMs), "ms"),
     figure(
       `${name}_${of}_ratio`,
