@@ -37,7 +37,7 @@ async function linesOf(scene: Scene, connectionId: string, count: number): Promi
   return lines();
 }
 
-describe.concurrent("the credential of a connection", () => {
+describe("the credential of a connection", () => {
   test.for([301, 302, 303, 307, 308])(
     "the credential goes to no other host when the API redirects with %i: the redirect is relayed as it is",
     async (status, context) => {
@@ -122,7 +122,7 @@ describe.concurrent("the credential of a connection", () => {
   });
 });
 
-describe.concurrent("no header is injected", () => {
+describe("no header is injected", () => {
   test("no header is injected by control characters in a value, a name, the path or the query", async (context) => {
     const { scene, api, base } = await open(context);
     const line = `POST ${base}/x HTTP/1.1`;

@@ -24,7 +24,7 @@ const SIGNS: Readonly<Record<string, Submission>> = {
   "id-and-status": () => ({ status: 201, body: { id: 12, status: "IN_PROGRESS" } }),
 };
 
-describe.concurrent("a submission without a definition", () => {
+describe("a submission without a definition", () => {
   test.for(Object.keys(SIGNS))(
     "a submission is recognized by %s, which its answer, its subscription and its explanation show",
     async (sign, context) => {
