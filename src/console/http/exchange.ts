@@ -5,7 +5,7 @@ import { clientAddress } from "../../api/request/client-address.ts";
 import { type ConsoleLink, openLink } from "../../api/console-links/link.ts";
 import { LimitedApi } from "../links/limited-api.ts";
 import { ConsoleCookies } from "./cookies.ts";
-import { GatewayApi } from "./gateway-api.ts";
+import { GatewayApi, retryingReads } from "./gateway-api.ts";
 import { Links } from "./links.ts";
 import type { ConsolePorts } from "./ports.ts";
 import type { Session } from "./session.ts";
@@ -86,7 +86,8 @@ export class Exchange {
   /** The API by the key of a session. */
   api(sessionKeyHash: string): GatewayApi {
     const bindings = { ...this.#bindings, sessionKeyHash };
-    const { api } = this.#ports;
+    const { api: fetch, clock } = this.#ports;
+    const api = retryingReads(fetch, clock);
     const allowed = this.link === null ? api : new LimitedApi(api, this.link).fetch;
     return new GatewayApi(allowed, bindings, this.#forwardedFor);
   }

@@ -1,9 +1,38 @@
 import type { RequestBindings } from "../../api/app.ts";
+import type { Clock } from "../../runtime/clock.ts";
+
 /** The API of this gateway, called in this process. */
 export type ApiFetch = (
   request: Request,
   bindings: RequestBindings,
 ) => Response | Promise<Response>;
+
+/** More reads would outlast the patience of a person, or of a proxy in between. */
+const RETRIES_MAX = 2;
+const RETRY_AFTER_S_MAX = 2;
+
+/**
+ * Repeats reads that are refused with 429, after the time that the refusal names: a project reads few
+ * lists at once, and several people who open their pages at the same moment all get them that way. A refusal
+ * that asks for a longer wait is returned at once, and so is the last one.
+ */
+export function retryingReads(fetch: ApiFetch, clock: Clock): ApiFetch {
+  return async (request, bindings) => {
+    for (let retries = 0; ; retries += 1) {
+      const response = await fetch(request, bindings);
+      const waitS = retryAfterS(request, response);
+      if (waitS === null || retries === RETRIES_MAX) return response;
+      await new Promise<void>((resolve) => void clock.setTimer(waitS * 1000, resolve));
+    }
+  };
+}
+
+/** Seconds to the next attempt; null when there is none. */
+function retryAfterS({ method }: Request, { status, headers }: Response): number | null {
+  if (method !== "GET" || status !== 429) return null;
+  const seconds = Number(headers.get("retry-after") ?? Number.NaN);
+  return seconds <= RETRY_AFTER_S_MAX ? seconds : null;
+}
 
 /** RFC 9457, as far as people are shown it. */
 export interface ProblemBody {
