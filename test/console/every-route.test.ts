@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => fixture.close());
 
-/** What a request names: an id in the address, a provider's name, and the objects in a form. */
+/** Names in a request: an id in the address, a provider's name, and the objects in a form. */
 interface Named {
   readonly id: string;
   readonly name: string;
@@ -56,7 +56,7 @@ async function ask(
 
 const missing = (kind: IdKind): string => publicId(kind, fixture.api.uuid());
 
-/** What exists nowhere. */
+/** Names that exist nowhere. */
 const nothing = (kind: IdKind = "job"): Named => ({
   id: missing(kind),
   name: "no-such-provider",
@@ -133,7 +133,7 @@ test("every action needs the token of its session", async () => {
   expect(await countObjects(fixture.api)).toEqual(before);
 });
 
-/** What is told about something: the answer, and the page that it leads to, without what was named. */
+/** The answer about an object and the page that it leads to, without the names of the request. */
 async function told(
   browser: Browser,
   route: ConsoleRoute,
@@ -169,7 +169,7 @@ test("every page and action answers as if objects of other projects did not exis
 });
 
 describe("a link to the console", () => {
-  /** What each kind of link is limited to, of a project of its own. */
+  /** Limits of each kind of link, in a project of its own. */
   const LINKS = ["project", "metadata", "subscription"] as const;
 
   test.each(LINKS)(
@@ -235,7 +235,7 @@ function differenceOf(one: string, other: string): string {
   return [one, other].map((text) => text.slice(Math.max(0, at - 80), at + 160)).join(" ≠ ");
 }
 
-/** What a page says, without what differs each time it is read. */
+/** The text of a page, without the parts that differ each time it is read. */
 function mainOf(text: string): string {
   const [, main = ""] = /<main[^>]*>([\s\S]*)<\/main>/.exec(text) ?? [];
   return main.replaceAll(/nonce="[^"]*"|value="[^"]*"/g, "");
