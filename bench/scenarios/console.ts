@@ -5,7 +5,7 @@ import { restartCountingStatements } from "../database-counters.ts";
 import { atLeast, atMost, figure, type Figure } from "../figure.ts";
 import { BenchGateway } from "../gateway.ts";
 import { LifeLoad } from "../life-load.ts";
-import { measureGateway, median } from "../measure.ts";
+import { type DatabaseSample, measureGateway, median } from "../measure.ts";
 import type { ReceiverCommands } from "../receiver.ts";
 import { pollsWithin, watchRunningJobs } from "../saturation.ts";
 import type { BenchSettings, Scenario } from "../scenario.ts";
@@ -166,34 +166,35 @@ async function besidePolls(
   const polled = { origin: await upstream.ask("listen", undefined), jobs: RUNNING_JOBS };
   settings.step(`${RUNNING_JOBS} jobs run`);
   const connection = await watchRunningJobs(gateway, upstream, polled);
-  const rates = await inTurns(viewers, gateway, settings, (ms) => pollsWithin(ms, upstream));
+  const turns = await inTurns(viewers, gateway, settings, (ms) => pollsWithin(ms, upstream));
   await connection.setState("paused");
-  return ratesOf("polls", rates);
+  return figuresOf("polls", turns);
 }
 
 /** Jobs that are accepted, polled, end and are called back, so that what the pages show changes all the time. */
 async function besideLives(viewers: Viewers, settings: BenchSettings): Promise<readonly Figure[]> {
   await using load = await LifeLoad.start();
   load.feed();
-  const rates = await inTurns(viewers, load.gateway, settings, (ms) => load.livesWithin(ms));
+  const turns = await inTurns(viewers, load.gateway, settings, (ms) => load.livesWithin(ms));
   await load.drain();
-  return ratesOf("callbacks", rates);
+  return figuresOf("callbacks", turns);
 }
 
-interface Rates {
-  readonly without: readonly number[];
-  readonly beside: readonly number[];
+interface Turns {
+  readonly without: readonly DatabaseSample[];
+  readonly beside: readonly DatabaseSample[];
 }
 
 /** Windows without and with viewers, in turns, so that a noisy moment of the machine hits both. */
 async function inTurns(
   viewers: Viewers,
-  { url, apiKey }: BenchGateway,
+  gateway: BenchGateway,
   { mode, warmUpMs, step }: BenchSettings,
   operationsWithin: (ms: number) => Promise<number>,
-): Promise<Rates> {
+): Promise<Turns> {
+  const { url, apiKey } = gateway;
   const windowMs = BUSY_WINDOW_MS[mode];
-  const rates = { without: [] as number[], beside: [] as number[] };
+  const samples = { without: [] as DatabaseSample[], beside: [] as DatabaseSample[] };
   await operationsWithin(windowMs);
   for (let run = 1; run <= BUSY_RUNS[mode]; run += 1) {
     step(`without and with viewers, run ${run} of ${BUSY_RUNS[mode]}`);
@@ -202,22 +203,37 @@ async function inTurns(
     for (const turn of turns) {
       if (turn === "beside") await viewers.ask("come", { url, apiKey, pages: PAGES });
       await operationsWithin(warmUpMs);
-      rates[turn].push(((await operationsWithin(windowMs)) * 1000) / windowMs);
+      samples[turn].push(await measureGateway(gateway, () => operationsWithin(windowMs)));
       if (turn === "beside") await viewers.ask("leave", undefined);
     }
   }
-  return rates;
+  return samples;
 }
 
-function ratesOf(operations: string, { without, beside }: Rates): readonly Figure[] {
+/** Rates depend on the other programs of a machine; CPU per operation hardly does. */
+function figuresOf(operations: string, { without, beside }: Turns): readonly Figure[] {
+  const rates = { without: rateOf(without), beside: rateOf(beside) };
+  const ratio = rates.beside / rates.without;
   return [
-    figure(`${operations}_without`, median(without), `${operations}/s`),
-    figure(`${operations}_beside`, median(beside), `${operations}/s`),
-    figure(
-      `${operations}_beside_to_without`,
-      median(beside) / median(without),
-      "ratio",
-      atLeast(RATIO_MIN),
-    ),
+    figure(`${operations}_without`, rates.without, `${operations}/s`),
+    figure(`${operations}_beside`, rates.beside, `${operations}/s`),
+    figure(`${operations}_beside_to_without`, ratio, "ratio", atLeast(RATIO_MIN)),
+    figure(`${operations}_cpu_each_without`, cpuUsEach(without), "µs"),
+    figure(`${operations}_cpu_each_beside`, cpuUsEach(beside), "µs"),
   ];
+}
+
+/** Operations a second; the median over windows. */
+function rateOf(samples: readonly DatabaseSample[]): number {
+  return median(samples.map(({ operations, elapsedMs }) => (operations * 1000) / elapsedMs));
+}
+
+/** CPU of the gateway and Postgres together; the median over windows. */
+function cpuUsEach(samples: readonly DatabaseSample[]): number {
+  return median(
+    samples.map(
+      ({ operations, cpuMs, databaseCpuMs }) =>
+        (((cpuMs ?? Number.NaN) + (databaseCpuMs ?? Number.NaN)) * 1000) / operations,
+    ),
+  );
 }
