@@ -3,9 +3,31 @@ import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findPostmaster } from "../../src/embedded-postgres/postmaster.ts";
+import { type Pooler, startPooler } from "../support/pooler.ts";
 import { startReplicatedPostgres } from "../support/replicated-postgres.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
-import { askOnce, createMigrated, type TortureDatabase } from "./cluster.ts";
+import { askOnce, createMigrated, startCluster, type TortureDatabase } from "./cluster.ts";
+
+/** Behind a pooler in transaction mode. */
+export interface PooledCluster extends TortureDatabase {
+  /** Another pooler before the same database, for the node that will be lost. */
+  readonly doomed: Pooler;
+}
+
+export async function startPooledCluster(): Promise<PooledCluster> {
+  const cluster = await startCluster();
+  const [pooler, doomed] = await Promise.all([startPooler(cluster.url), startPooler(cluster.url)]);
+  return {
+    // A pooler passes on no advisory lock; the database is migrated.
+    env: { DATABASE_URL: pooler.url, RINGBACK_MIGRATE: "0" },
+    inspect: (work) => cluster.inspect(work),
+    doomed,
+    async close() {
+      await Promise.all([pooler.close(), doomed.close()]);
+      await cluster.close();
+    },
+  };
+}
 
 /** A primary, and a standby that each commit waits for. */
 export interface ReplicatedCluster extends TortureDatabase {

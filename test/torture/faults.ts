@@ -9,7 +9,7 @@ import { CONNECTION } from "../support/process-scene.ts";
 import type { Receiver } from "../support/receiver.ts";
 import type { Answer } from "../support/scripted-server.ts";
 import type { TortureCluster, TortureDatabase } from "./cluster.ts";
-import type { EmbeddedDatabase, ReplicatedCluster } from "./databases.ts";
+import type { EmbeddedDatabase, PooledCluster, ReplicatedCluster } from "./databases.ts";
 import type { Nodes } from "./nodes.ts";
 
 /** The parts that a fault may break. */
@@ -196,6 +196,18 @@ export function diskFull(folder: string): Fault {
     },
   };
 }
+
+/** A node's machine is gone in the middle of a transaction, and nothing tells the pooler before it. */
+export const LOST_BEHIND_POOLER: Fault<PooledCluster> = {
+  name: "a node lost inside a transaction behind a pooler",
+  async run({ cluster, nodes }, forMs) {
+    await nodes.stop(0);
+    await nodes.start(0, { DATABASE_URL: cluster.doomed.url });
+    await cluster.doomed.loseWhoSends("update jobs as job set");
+    await nodes.crash(0);
+    await pause(forMs);
+  },
+};
 
 /** The primary is out of reach from one moment to the next, with commits on their way. */
 export const FAILOVER: Fault<ReplicatedCluster> = {

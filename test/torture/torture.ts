@@ -2,9 +2,9 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startCluster, type TortureCluster, type TortureDatabase } from "./cluster.ts";
-import { embeddedDatabase, startReplicatedCluster } from "./databases.ts";
+import { embeddedDatabase, startPooledCluster, startReplicatedCluster } from "./databases.ts";
 import {
   diskFull,
   EMBEDDED_KILLS,
@@ -12,6 +12,7 @@ import {
   FAULTS,
   type Fault,
   HOSTILE_PEERS,
+  LOST_BEHIND_POOLER,
   mountSmall,
 } from "./faults.ts";
 import { openTortureWorld, type TortureWorld } from "./torture-world.ts";
@@ -26,7 +27,7 @@ const SEED = Number(process.env["TORTURE_SEED"] ?? 1);
 const MINUTES = Number(process.env["TORTURE_MINUTES"] ?? 15);
 const OPTIONS = { seed: SEED, nodes: 3, perSecond: 10 };
 /** After its fault a stream takes about as long again until all is heard. */
-const FAULT_MS = (MINUTES * 60_000) / (FAULTS.length + 4) / 2;
+const FAULT_MS = (MINUTES * 60_000) / (FAULTS.length + 5) / 2;
 const SMALL_DISK_MIB = 512;
 const TIMEOUT_MS = 600_000;
 
@@ -76,19 +77,22 @@ async function expectAllHeardOn<Database extends TortureDatabase>(
   }
 }
 
-let world: TortureWorld<TortureCluster>;
+// A run of other faults by name starts none of these gateways.
+describe("three gateways on one Postgres", () => {
+  let world: TortureWorld<TortureCluster>;
 
-beforeAll(async () => {
-  world = await openTortureWorld(await startCluster(), OPTIONS);
-}, TIMEOUT_MS);
+  beforeAll(async () => {
+    world = await openTortureWorld(await startCluster(), OPTIONS);
+  }, TIMEOUT_MS);
 
-afterAll(() => world.close());
+  afterAll(() => world.close());
 
-test.each([...FAULTS, HOSTILE_PEERS].map((fault) => [fault.name, fault] as const))(
-  "everything accepted is heard once, right and under one id: %s",
-  (_, fault) => expectAllHeard(world, fault),
-  TIMEOUT_MS,
-);
+  test.each([...FAULTS, HOSTILE_PEERS].map((fault) => [fault.name, fault] as const))(
+    "everything accepted is heard once, right and under one id: %s",
+    (_, fault) => expectAllHeard(world, fault),
+    TIMEOUT_MS,
+  );
+});
 
 test(
   "everything accepted is heard once, right and under one id: no room on the database's disk",
@@ -102,6 +106,12 @@ test(
       rmSync(folder, { recursive: true });
     }
   },
+  TIMEOUT_MS,
+);
+
+test(
+  `everything accepted is heard once, right and under one id: ${LOST_BEHIND_POOLER.name}`,
+  async () => expectAllHeardOn(await startPooledCluster(), LOST_BEHIND_POOLER, 3),
   TIMEOUT_MS,
 );
 
