@@ -1,6 +1,7 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { SECTIONS } from "../../src/console/view/sections.ts";
+import { exampleSource } from "../providers/example-provider.ts";
 import type { Json } from "../support/api-client.ts";
 import { SIGNING_SECRET } from "../support/gateway-environment.ts";
 import { type FakeUpstream, pulseAnswer, startFakeUpstream } from "../support/fake-upstream.ts";
@@ -49,6 +50,11 @@ beforeAll(async () => {
   });
   running = await subscribe("invoice-18", "/fine");
   await subscribe(LONG_ID, "/fine");
+  for (const title of ["Acme", "Acme jobs"]) {
+    const definition = { ...exampleSource, name: "acme", title };
+    const { status } = await gateway.api("PUT", "/v1/providers/acme", definition);
+    expect(status).toBeLessThan(300);
+  }
   const rows = Array.from({ length: 20_000 }, (_, n) => `{"row": ${n}.10, "text": "€"}`);
   upstream.answer("large", pulseAnswer.completed(`[${rows.join(",\n")}]`));
   large = await subscribe("large", "/fine");
@@ -107,6 +113,20 @@ test.each(EACH_LOOK)(
     await page.getByRole("button", { name: "Try", exact: true }).click();
     await page.getByRole("heading", { name: "Found" }).waitFor();
     await seen("provider-try");
+    await page.goto("/console/providers/acme/edit");
+    await page.getByText("Try it on an answer, before it is used").click();
+    await page.getByLabel("Answer: what curl").fill('{"status": "done"}');
+    await page.getByRole("button", { name: "Try it as it is here" }).click();
+    await page.getByRole("heading", { name: "Found" }).waitFor();
+    await seen("provider-edit-tried");
+    await page.goto("/console/providers/acme/versions?version=2&against=1");
+    await page.getByRole("heading", { name: "From version 1 to version 2" }).waitFor();
+    await seen("provider-versions");
+    await page.goto("/console/console-links");
+    await page.getByLabel("Metadata as key=value").fill("customer=Acme");
+    await page.getByRole("button", { name: "Make the link" }).click();
+    await page.getByText("The link, shown this once").waitFor();
+    await seen("console-link-made");
     await page.goto(`/console/jobs/${failed.job.id}`);
     await page.getByText("What is sent").first().click();
     await seen("job-exhausted");
