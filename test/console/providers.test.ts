@@ -106,10 +106,10 @@ test("each version of a definition is read, with its author and time, compared w
   const compared = await admin.open(path);
   expect(compared).toContain("From version 3 to version 1");
   const changed =
-    /<li class="(\w+)">\s*<span[^>]*>.<\/span><span class="unseen">[^<]*<\/span>([^<]*)/g;
-  expect(Array.from(compared.matchAll(changed), ([, kind, text]) => [kind, text?.trim()])).toEqual([
-    ["removed", "&quot;deadline_s&quot;: 3000"],
-    ["added", "&quot;deadline_s&quot;: 1000"],
+    /<li class="(\w+)">\s*<span[^>]*>.<\/span><span class="unseen">[^<]*<\/span><span class="line">([^<]*)<\/span>/g;
+  expect(Array.from(compared.matchAll(changed), ([, kind, text]) => [kind, text])).toEqual([
+    ["removed", "  &quot;deadline_s&quot;: 3000"],
+    ["added", "  &quot;deadline_s&quot;: 1000"],
   ]);
   const reader = await fixture.signedIn(["subscriptions:read"]);
   expect(await reader.open(path)).not.toContain("Edit from this version");

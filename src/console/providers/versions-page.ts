@@ -105,11 +105,11 @@ async function chosen(request: PageRequest, version: string, against: string): P
   ${card(
     `Version ${shown.version}`,
     html`${facts([
-      ["Put", time(shown.created_at)],
-      ["By", author(shown)],
-      ["Deleted", shown.deleted_at && time(shown.deleted_at)],
-    ])}
-    ${pre(shownDefinition(shown.definition))}`,
+        ["Put", time(shown.created_at)],
+        ["By", author(shown)],
+        ["Deleted", shown.deleted_at && time(shown.deleted_at)],
+      ])}
+      <div class="spaced">${pre(shownDefinition(shown.definition))}</div>`,
     edit,
   )}`;
 }

@@ -76,7 +76,7 @@ export function diffView(lines: readonly DiffLine[]): Markup {
         const name = NAMES[kind] === "" ? "" : html`<span class="unseen">${NAMES[kind]}</span>`;
         return [
           html`<li class="${kind}">
-            <span aria-hidden="true">${MARKS[kind]}</span>${name}${text}
+            <span aria-hidden="true">${MARKS[kind]}</span>${name}<span class="line">${text}</span>
           </li>`,
         ];
       }
