@@ -45,7 +45,7 @@ export function guideText(baseUrl: string): string {
     `In a browser, the page Sandbox of the console does the same: ${baseUrl}/console/sandbox\n`,
     ...commands,
     `A job can be given:\n\n${textTable(JOB_FIELDS)}`,
-    `Misbehaviours:\n\n${textTable(Object.entries(MISBEHAVIOURS))}`,
+    `How the API can misbehave:\n\n${textTable(Object.entries(MISBEHAVIOURS))}`,
     `The inbox can be told:\n\n${textTable(INBOX_OPTIONS)}`,
   ].join("\n");
 }

@@ -183,6 +183,27 @@ test("a page that is looked at follows what happens, and keeps what a reader has
   await close();
 });
 
+test("a page that can't be read again for a while stays, says so, and goes on", async () => {
+  const { page, close } = await visit(browser, gateway.url);
+  await signIn(page);
+  await page.goto("/console/jobs");
+  const row = page.locator("[data-row] a.row").first();
+  await row.waitFor();
+  const refusal = {
+    status: 503,
+    contentType: "text/html",
+    body: '<div id="page">Unavailable</div>',
+  };
+  const isReading = (url: URL): boolean => url.pathname === "/console/jobs";
+  await page.route(isReading, (route) => route.fulfill(refusal));
+  await page.locator('html[data-live="lost"]').waitFor();
+  expect(await row.isVisible()).toBe(true);
+  expect(await page.getByText("Unavailable").count()).toBe(0);
+  await page.unroute(isReading);
+  await page.locator('html[data-live="live"]').waitFor();
+  await close();
+});
+
 test("keys go along a list and open, search and pause", async () => {
   const { page, complaints, close } = await visit(browser, gateway.url);
   await signIn(page);

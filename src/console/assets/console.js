@@ -82,8 +82,11 @@
     // Something between here and the gateway has answered in its place.
     const isForeign =
       ctx.swap !== "none" && tasks.some(({ fragment }) => fragment.childElementCount === 0);
-    if (isStale || isForeign) event.preventDefault();
-    if (isForeign) showState("lost");
+    // A page of the problem would not be read again, and the next reading may well be answered.
+    const { status } = ctx.response;
+    const isRefused = ctx.readFrom !== undefined && (status === 429 || status >= 500);
+    if (isStale || isForeign || isRefused) event.preventDefault();
+    if (isForeign || isRefused) showState("lost");
   });
 
   document.addEventListener("htmx:after:request", () => showState(isPaused ? "paused" : "live"));

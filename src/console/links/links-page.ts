@@ -149,9 +149,9 @@ function newLinkForm(form: Form, { links, csrfToken }: PageRequest): Markup {
 function madeLink({ url, expires_at: end }: NewConsoleLink): Markup {
   return html`<div class="notice good" role="status">
     <p>The link, shown this once; it ends at ${time(end)}:</p>
-    ${command(url)}
+    ${command(url, "Copy link")}
     <p>In a frame of a page of yours:</p>
-    ${command(frameOf(url))}
+    ${command(frameOf(url), "Copy HTML")}
   </div>`;
 }
 
@@ -167,7 +167,8 @@ async function embedding({ api, links, publicUrl, caller }: PageRequest): Promis
       Let your server make a link each time it serves the page, for the customer who is signed in
       there, and put it into a frame:
     </p>
-    ${command(MAKE.replace("URL", publicUrl))} ${command(frameOf("the url of the answer"))}
+    ${command(MAKE.replace("URL", publicUrl))}
+    ${command(frameOf("the url of the answer"), "Copy HTML")}
     ${origins === null ? NOTHING : originList(origins)}
     <p class="quiet">
       ${

@@ -197,14 +197,14 @@ function runForm({
 
 function explanation(): Markup {
   return html`${card(
-    "What happens",
+    "From the job to its callback",
     html`<p>
       The job is submitted to the sandbox, and subscribed to: the gateway polls it until it ends,
       and sends a signed callback to the sandbox's receiver, which checks the signature.
     </p>`,
   )}
   ${card(
-    "Misbehaviours",
+    "How its API can misbehave",
     facts(Object.entries(MISBEHAVIOURS).map(([name, text]) => [words(name), text] as const)),
   )}`;
 }

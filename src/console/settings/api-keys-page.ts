@@ -36,7 +36,7 @@ export const createApiKey = defineAction({
     });
     const shown = html`<div class="notice good" role="status">
       <p>The key ${made.name}, shown this once:</p>
-      ${command(made.key)}
+      ${command(made.key, "Copy key")}
     </div>`;
     return page(request, shown);
   },

@@ -18,9 +18,9 @@ export function pre(text: string): Markup {
   return html`${raw('<pre tabindex="0">')}${text}${raw("</pre>")}`;
 }
 
-/** A command to paste into a shell. */
-export function command(text: string): Markup {
-  return html`<div class="command">${pre(text)}${copy(text, "Copy command")}</div>`;
+/** A command to paste into a shell, or any other text to paste elsewhere. */
+export function command(text: string, label = "Copy command"): Markup {
+  return html`<div class="command">${pre(text)}${copy(text, label)}</div>`;
 }
 
 export function card(title: string, body: Markup, aside: Markup = NOTHING): Markup {
