@@ -1,7 +1,7 @@
 /*
  * Runs the example receivers in their real frameworks and sends each an event of every kind. Copies
  * are installed into a temporary folder, from npm, PyPI, Go's modules, Maven and crates.io; those of
- * `platforms/` beside the packed package, and run in workerd, Bun, Deno, Next, Express and Fastify themselves.
+ * `platforms/` beside the packed package, as is a program that uses the client, and run in workerd, Bun, Deno, Next, Express and Fastify themselves.
  * `npm run examples`, or with names for some of them.
  */
 import { spawnSync } from "node:child_process";
@@ -9,6 +9,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { PlatformName } from "../src/cli/platforms.ts";
+import { CLIENT_FILES, tryClient } from "../test/support/client-trial.ts";
 import { type ExampleCommand, tryExample } from "../test/support/example-receiver.ts";
 import { installPackage, type InstalledPackage } from "../test/support/installed-package.ts";
 
@@ -46,6 +47,8 @@ const BUN = firstOf("node_modules/@oven/bun-linux-x64/bin/bun", "node_modules/bu
 const DENO = firstOf("node_modules/@deno/linux-x64-glibc/deno", "node_modules/deno/deno");
 const DENO_RUN = `exec ${DENO} run --allow-net --allow-env --node-modules-dir=manual`;
 
+const WORKERD = ["workerd@1.20261117.1", "esbuild@0.28.2"] as const;
+
 function firstOf(...files: readonly string[]): string {
   return `$(ls ${files.join(" ")} 2>/dev/null | head -n 1)`;
 }
@@ -62,6 +65,15 @@ function pinned(name: string): string {
   const version = { ...project.devDependencies, ...project.dependencies }[name];
   if (version === undefined) throw new Error(`package.json does not name ${name}.`);
   return `${name}@${version}`;
+}
+
+/** A program that uses the client, beside the packed package. */
+interface ClientExample {
+  readonly kind: "client";
+  readonly packages: readonly string[];
+  readonly run: readonly [string, ...string[]];
+  /** Whether it runs for each request that it gets. */
+  readonly serves: boolean;
 }
 
 function packaged(run: PackageExample["run"], ...packages: readonly string[]): PackageExample {
@@ -86,7 +98,7 @@ const PLATFORM_EXAMPLES: Readonly<Record<PlatformName, LanguageExample | Package
     ],
   },
   vercel: packaged([NODE, "platform.mjs", "vercel.mjs"]),
-  workers: packaged([NODE, "workerd.mjs", "workers.mjs"], "workerd@1.20261117.1", "esbuild@0.28.2"),
+  workers: packaged([NODE, "workerd.mjs", "workers.mjs"], ...WORKERD),
   deno: packaged(["sh", "-c", `${DENO_RUN} deno.mjs`], "deno@2.9.6"),
   // Where it listens is said by Supabase, and not by the function.
   supabase: packaged(
@@ -136,8 +148,23 @@ const PLATFORM_EXAMPLES: Readonly<Record<PlatformName, LanguageExample | Package
   },
 };
 
-const EXAMPLES: Readonly<Record<string, LanguageExample | PackageExample>> = {
+function client(run: ClientExample["run"], ...packages: readonly string[]): ClientExample {
+  return { kind: "client", run, packages, serves: false };
+}
+
+const CLIENT_EXAMPLES: Readonly<Record<string, ClientExample>> = {
+  "client-node": client([NODE, "client-main.mjs"]),
+  "client-deno": client(["sh", "-c", `${DENO_RUN} client-main.mjs`], "deno@2.9.6"),
+  "client-bun": client(["sh", "-c", `exec ${BUN} client-main.mjs`], "bun@1.4.5"),
+  "client-workers": {
+    ...client([NODE, "workerd.mjs", "client-program.mjs"], ...WORKERD),
+    serves: true,
+  },
+};
+
+const EXAMPLES: Readonly<Record<string, LanguageExample | PackageExample | ClientExample>> = {
   ...PLATFORM_EXAMPLES,
+  ...CLIENT_EXAMPLES,
   // The same as `express`, without the package.
   "express-standardwebhooks": {
     kind: "language",
@@ -154,11 +181,11 @@ async function platformFolder(): Promise<string> {
   if (installed === null) {
     const packages = asked.flatMap((name) => {
       const example = EXAMPLES[name];
-      return example?.kind === "package" ? example.packages : [];
+      return example === undefined || example.kind === "language" ? [] : example.packages;
     });
     installed = await installPackage([...new Set(packages)]);
     cpSync(resolve(import.meta.dirname, "platforms"), installed.path, { recursive: true });
-    for (const name of ["platform.mjs", "workerd.mjs"]) {
+    for (const name of ["platform.mjs", "workerd.mjs", ...CLIENT_FILES]) {
       cpSync(resolve(import.meta.dirname, "../test/support", name), join(installed.path, name));
     }
   }
@@ -183,6 +210,16 @@ async function isExampleRight(name: string): Promise<boolean | null> {
   const example = EXAMPLES[name];
   if (example === undefined) throw new Error(`There is no example ${name}.`);
   const [command, ...args] = example.run;
+  if (example.kind === "client") {
+    const said = await tryClient({
+      command,
+      args,
+      cwd: await platformFolder(),
+      serves: example.serves,
+    });
+    if (said !== null) process.stdout.write(`${said}\n`);
+    return said === null;
+  }
   if (example.kind === "package") {
     const cwd = await platformFolder();
     const { prepare } = example;

@@ -25,7 +25,10 @@ writeFileSync(
   join(folder, "worker.capnp"),
   `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  services = [(name = "receiver", worker = .receiver)],
+  services = [
+    (name = "receiver", worker = .receiver),
+    (name = "internet", network = (allow = ["public", "private"])),
+  ],
   sockets = [(name = "http", address = "127.0.0.1:${PORT}", http = (), service = "receiver")],
 );
 const receiver :Workerd.Worker = (
