@@ -51,6 +51,17 @@ describe("a number of an answer goes on as it is written", () => {
     });
   });
 
+  test.each(["https://api.example.com/\u0000", "\n/next"])(
+    "a link with a control character is no URL of the next status request: %j",
+    (next) => {
+      const changes: Partial<ProviderDefinitionSource> = {
+        status: { path: "/jobs/{job_id}", next_url: { pointer: "/next" } },
+      };
+      const body = JSON.stringify({ status: "running", next });
+      expect(observe(200, body, { changes })).not.toHaveProperty("nextUrl");
+    },
+  );
+
   test("a number of an answer keeps its digits in the job's times, an error text and an unknown status", () => {
     const changes: Partial<ProviderDefinitionSource> = {
       rules: [{ all: [{ pointer: "/status", eq: "failed" }], observe: "failed" }],

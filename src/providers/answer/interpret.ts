@@ -1,3 +1,4 @@
+import { isPrintable } from "../../core/printable.ts";
 import type { Observation, RetryCause, UpstreamTimes } from "../../core/job/observation.ts";
 import {
   isUnsent,
@@ -282,7 +283,7 @@ function firstUrl(
     const isText = tokens !== null && typeof valueAt(json, tokens) === "string";
     const url =
       header !== null ? readLink(answer, header) : isText ? readValue(body, tokens) : null;
-    if (url !== null) return url;
+    if (url !== null && isPrintable(url)) return url;
   }
   return null;
 }

@@ -1,3 +1,4 @@
+import { isPrintable } from "../../core/printable.ts";
 import { compactJson } from "../../core/json/compact-json.ts";
 import type { Observation, RetryCause, UpstreamTimes } from "../../core/job/observation.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
@@ -298,7 +299,7 @@ function readDigits(
 export function readNextUrl({ provider, answer, body }: ResponseContext): string | null {
   const place = provider.answers.nextUrl;
   if (place === null) return null;
-  if (place.tokens !== null) return readValue(body, place.tokens);
+  if (place.tokens !== null) return printable(readValue(body, place.tokens));
   return place.header === null ? null : readLink(answer, place.header);
 }
 
@@ -306,5 +307,10 @@ export function readNextUrl({ provider, answer, body }: ResponseContext): string
 export function readLink({ headers }: UpstreamResponse, name: string): string | null {
   const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
   const isLink = typeof value === "string" && value !== "";
-  return isLink && value.length <= VALUE_CHARACTERS_MAX ? value : null;
+  return isLink && value.length <= VALUE_CHARACTERS_MAX ? printable(value) : null;
+}
+
+/** No address has control characters, and Postgres stores no NUL. */
+function printable(link: string | null): string | null {
+  return link !== null && isPrintable(link) ? link : null;
 }
