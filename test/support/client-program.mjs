@@ -1,4 +1,4 @@
-// What a program does with the client, in whatever runs JavaScript: as a module it runs at once, in a worker for each request.
+// A program that uses the client, in any JavaScript runtime: as a module it runs at once, in a worker for each request.
 import { Ringback, RingbackError } from "ringback/client";
 
 /** One line that says how it went. */
