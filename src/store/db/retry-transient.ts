@@ -9,9 +9,9 @@ const RETRY_FOR_MS = 30_000;
 export type RetryTransient = <T>(name: string, step: () => Promise<T>) => Promise<T>;
 
 /**
- * For steps of a start, which no connection that is cut at the wrong moment should end. Each is
- * tried again for 30 s after its first failure; then its error is the caller's, as any other error is at once.
- * @param signal gives up when aborted
+ * For the steps of a start, so that one connection that is cut at the wrong moment does not end it. A
+ * step that fails with a transient error is tried again until 30 s after its first failure; its promise
+ * then rejects with the last error. It rejects at once with any other error, and when `signal` is aborted.
  */
 export function retryTransient(
   { clock, log, random }: Pick<Runtime, "clock" | "log" | "random">,
@@ -28,10 +28,24 @@ export function retryTransient(
         failedFirstAtMs ??= nowMs;
         if (!isTransient(error) || nowMs - failedFirstAtMs >= RETRY_FOR_MS) throw error;
         log.warn({ step: name, err: error }, "a step of the start failed; trying again");
-        await new Promise<void>((resolve) => {
-          clock.setTimer(retryDelayMs(failures, random()), resolve);
-        });
+        await waitUnlessAborted(clock, retryDelayMs(failures, random()), signal);
+        signal?.throwIfAborted();
       }
     }
   };
+}
+
+/** Resolves after the time, or when the signal is aborted. */
+async function waitUnlessAborted(
+  clock: Runtime["clock"],
+  delayMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = clock.setTimer(delayMs, resolve);
+  const end = (): void => resolve();
+  signal?.addEventListener("abort", end, { once: true });
+  await promise;
+  timer.cancel();
+  signal?.removeEventListener("abort", end);
 }
