@@ -8,8 +8,11 @@ import type { Log } from "../runtime/process/log.ts";
 import { systemRandom } from "../runtime/runtime.ts";
 import type { Cli } from "./frame/cli.ts";
 
-/** A terminal's Ctrl-C comes twice under npm, which passes on what the whole group has got. */
-const SAME_SIGNAL_MS = 50;
+/**
+ * A terminal's Ctrl-C comes twice under npm, which passes on what the whole group has got. On a busy
+ * machine some time lies between the two, and a person takes longer to press it again.
+ */
+const SAME_SIGNAL_MS = 500;
 /** The first requests after a start don't wait for it. */
 const SAVE_COMPILED_AFTER_MS = 10_000;
 
@@ -75,8 +78,8 @@ function stopOnSignal({ drainMs, shutdownTimeoutMs }: Config, log: Log, cli: Cli
   };
   const onSignal = (signal: NodeJS.Signals): void => {
     const isSame = abort.signal.aborted && systemClock.monotonic() - lastAt < SAME_SIGNAL_MS;
-    lastAt = systemClock.monotonic();
     if (isSame) return;
+    lastAt = systemClock.monotonic();
     if (!abort.signal.aborted) {
       log.info({ signal, drainMs }, "stopping");
       isDraining = drainMs > 0;
