@@ -166,7 +166,8 @@ async function schema(): Promise<Record<string, unknown>> {
 
 test("the migrations have everything that the schema has: another one would be empty", async () => {
   const files = (await readdir(META)).filter((name) => name.endsWith("_snapshot.json"));
-  const newest = await readFile(new URL(files.toSorted().at(-1) ?? "", META), "utf8");
+  expect(files).toHaveLength(1);
+  const newest = await readFile(new URL(files[0] ?? "", META), "utf8");
   const snapshot = JSON.parse(newest) as ReturnType<typeof generateDrizzleJson>;
   const tables = generateDrizzleJson(await schema(), snapshot.id);
   expect(Object.keys(tables.tables).length).toBeGreaterThan(20);
