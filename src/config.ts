@@ -5,9 +5,9 @@ import {
   limitMaxOf,
   limitOf,
   type ProjectLimitDefaults,
-} from "./core/project-limits.ts";
+} from "./core/limits/project-limits.ts";
 import { isLoopbackHost } from "./runtime/loopback-host.ts";
-import type { PollCeilings } from "./core/poll-ceilings.ts";
+import type { PollCeilings } from "./core/limits/poll-ceilings.ts";
 import { retryScheduleMs } from "./core/delivery/retry-schedule.ts";
 import type { EgressAllow } from "./outbound/guard/address-guard.ts";
 import { apiKeyForm } from "./runtime/secrets/api-key.ts";

@@ -1,4 +1,4 @@
-import { eachLimit, limitOf } from "../src/core/project-limits.ts";
+import { eachLimit, limitOf } from "../src/core/limits/project-limits.ts";
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

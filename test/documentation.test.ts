@@ -2,7 +2,11 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ATTEMPT_ERROR_CODES } from "../src/core/delivery/delivery-outcome.ts";
-import { environmentNameOf, limitOf, PROJECT_LIMIT_NAMES } from "../src/core/project-limits.ts";
+import {
+  environmentNameOf,
+  limitOf,
+  PROJECT_LIMIT_NAMES,
+} from "../src/core/limits/project-limits.ts";
 
 /* The files, pages and constants that the documentation names exist. */
 

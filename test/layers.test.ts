@@ -99,7 +99,7 @@ test.each([
 });
 
 test.each([
-  ["a layer above", "store/planted.ts", "../cluster/sweep.ts"],
+  ["a layer above", "store/planted.ts", "../cluster/shards/sweep.ts"],
   ["the settings from below the gateway's parts", "store/planted.ts", "../config.ts"],
   ["a test", "store/planted.ts", "../../test/support/fake-clock.ts"],
   ["a package outside of its home", "api/planted.ts", "drizzle-orm/pg-core"],

@@ -18,7 +18,7 @@ import {
 import { BodyBudget } from "./request/body-budget.ts";
 import { limitRefusal } from "./http/limit-refusal.ts";
 import { isList, ListTurns } from "./request/list-turns.ts";
-import type { ApiPorts } from "./context.ts";
+import type { ApiServices } from "./services.ts";
 import { problemAnswer, refused } from "./http/problem.ts";
 import type { Outcome, Problem, Refusal } from "./http/problem.ts";
 import type { Reply, Route } from "./http/route.ts";
@@ -39,10 +39,10 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
  * Another app is mounted on this one (`app.route`), never the other way round: below another, this
  * one would lose its responses for unknown paths, and Hono would compose a chain after all.
  */
-export function createApp(ports: ApiPorts): Hono {
+export function createApp(services: ApiServices): Hono {
   const app = new Hono();
-  const answering = new Answering(ports);
-  for (const route of apiRoutes(ports)) {
+  const answering = new Answering(services);
+  for (const route of apiRoutes(services)) {
     const { method, path } = route.description;
     app.on(method, path.replaceAll(/\{(\w+)\}/g, ":$1"), (context) =>
       answering.answer(context, route),
@@ -65,7 +65,7 @@ interface Progress {
 }
 
 class Answering {
-  readonly #ports: ApiPorts;
+  readonly #services: ApiServices;
   readonly #authenticator: Authenticator;
   readonly #bodies: BodyBudget;
   readonly #lists: ListTurns;
@@ -73,15 +73,15 @@ class Answering {
   readonly #idPrefix = randomBytes(5).toString("hex");
   #requests = 0;
 
-  constructor(ports: ApiPorts) {
-    this.#ports = ports;
-    this.#authenticator = new Authenticator(ports);
-    this.#bodies = new BodyBudget(ports.requestBodiesBytesMax, ports.limits, ports.clock);
-    this.#lists = new ListTurns(ports.limits, ports.clock);
+  constructor(services: ApiServices) {
+    this.#services = services;
+    this.#authenticator = new Authenticator(services);
+    this.#bodies = new BodyBudget(services.requestBodiesBytesMax, services.limits, services.clock);
+    this.#lists = new ListTurns(services.limits, services.clock);
   }
 
   async answer(context: Context, route: Route): Promise<Response> {
-    const { clock } = this.#ports;
+    const { clock } = this.#services;
     const startedAtMs = clock.monotonic();
     const requestId = this.#nextId();
     const { path, answeredWithinMs = REQUEST_DEADLINE_MS } = route.description;
@@ -107,7 +107,7 @@ class Answering {
     if (mayHaveActed || !(error instanceof NoDatabaseTurnError)) {
       return problemOfError(error, { mayHaveActed });
     }
-    return limitRefusal(this.#ports.limits, {
+    return limitRefusal(this.#services.limits, {
       projectId: error.group,
       name: "database_calls",
       code: "too_many_requests",
@@ -119,7 +119,7 @@ class Answering {
   refuse(context: Context, problem: Problem, error?: unknown): Response {
     const requestId = this.#nextId();
     const answer = problemAnswer(problem, requestId);
-    const startedAtMs = this.#ports.clock.monotonic();
+    const startedAtMs = this.#services.clock.monotonic();
     return this.#respond({
       context,
       route: "none",
@@ -135,13 +135,13 @@ class Answering {
     const request = context.req.raw;
     const { deadline } = progress;
     const { scope, isLinked = false } = route.description;
-    const client = new RequestClient(context, this.#ports, this.#authenticator);
+    const client = new RequestClient(context, this.#services, this.#authenticator);
     let caller: Caller | null = null;
     if (scope !== null && !(isLinked && comesByLink(request))) {
       const known = client.authenticate();
       const authenticated: Outcome<Caller> =
         known instanceof Promise ? await deadline.race(known) : known;
-      const { admission } = this.#ports;
+      const { admission } = this.#services;
       if (!authenticated.ok) {
         const isFlood = authenticated.problem.code === "too_many_refused_keys";
         return isFlood ? admission.holdBackFrom(client.address, authenticated) : authenticated;
@@ -159,7 +159,7 @@ class Answering {
       caller,
       client,
       deadline,
-      database: this.#ports.database.within(deadline, callsGroup(caller, client)),
+      database: this.#services.database.within(deadline, callsGroup(caller, client)),
       idText: context.req.param("id"),
       nameText: context.req.param("name"),
       consumerText: context.req.param("consumer"),
@@ -178,7 +178,7 @@ class Answering {
     }
     const leave = await this.#bodies.admit(request, caller.projectId, body.bytesMax);
     if (leave === null) {
-      this.#ports.limits.refused("request_bytes");
+      this.#services.limits.refused("request_bytes");
       return { ok: false, problem: tooManyBodies() };
     }
     try {
@@ -200,8 +200,8 @@ class Answering {
   }): Response {
     const { answer, requestId, route } = done;
     const { method } = done.context.req;
-    const durationMs = this.#ports.clock.monotonic() - done.startedAtMs;
-    this.#ports.metrics.recordRequest({ route, method, status: answer.status, durationMs });
+    const durationMs = this.#services.clock.monotonic() - done.startedAtMs;
+    this.#services.metrics.recordRequest({ route, method, status: answer.status, durationMs });
     const fields = { method, route, status: answer.status, durationMs, requestId };
     this.#log(fields, done.error);
     return new Response(bodyOf(answer, method), {
@@ -216,7 +216,7 @@ class Answering {
   }
 
   #log(fields: { readonly status: number; readonly requestId: string }, error: unknown): void {
-    const { log } = this.#ports;
+    const { log } = this.#services;
     if (fields.status === 500) log.error({ ...fields, err: error }, "request failed");
     else if (error !== undefined)
       log.warn({ ...fields, err: error }, "request could not be served");
@@ -245,16 +245,16 @@ export interface RequestBindings extends Partial<HttpBindings> {
 /** The origin of a request, determined on demand. */
 class RequestClient implements Client {
   readonly #context: Context;
-  readonly #ports: Pick<ApiPorts, "isTrustedProxy">;
+  readonly #services: Pick<ApiServices, "isTrustedProxy">;
   readonly #authenticator: Authenticator;
 
   constructor(
     context: Context,
-    ports: Pick<ApiPorts, "isTrustedProxy">,
+    services: Pick<ApiServices, "isTrustedProxy">,
     authenticator: Authenticator,
   ) {
     this.#context = context;
-    this.#ports = ports;
+    this.#services = services;
     this.#authenticator = authenticator;
   }
 
@@ -275,7 +275,7 @@ class RequestClient implements Client {
   }
 
   get address(): string {
-    return clientAddress(this.#source, (address) => this.#ports.isTrustedProxy(address));
+    return clientAddress(this.#source, (address) => this.#services.isTrustedProxy(address));
   }
 
   get isLocal(): boolean {

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../core/ids/ids.ts";
-import type { ApiPorts } from "./context.ts";
+import type { ApiServices } from "./services.ts";
 import { jsonAnswer, NO_CONTENT } from "./http/answer.ts";
 import { newestEventSchema } from "./http/event-schemas.ts";
 import { defineRoute, type Route, WAITS_FOR_OTHERS_MS } from "./http/route.ts";
@@ -12,7 +12,7 @@ const TIMEOUT_S_DEFAULT = 30;
 const TIMEOUT_S_MAX = 300;
 
 /** Waits for an event of the project, so that a list of them can be followed without asking all the time. */
-export function eventWaitRoute(ports: ApiPorts, waiting: WaitingRequests): Route {
+export function eventWaitRoute(services: ApiServices, waiting: WaitingRequests): Route {
   return defineRoute({
     operationId: "waitForEvent",
     method: "GET",
@@ -42,7 +42,7 @@ export function eventWaitRoute(ports: ApiPorts, waiting: WaitingRequests): Route
       schema: newestEventSchema,
     },
     async handle({ caller: { projectId }, client, query, signal, database }) {
-      const { eventWaits } = ports;
+      const { eventWaits } = services;
       const newestId = await eventWaits.newestOf(database, projectId);
       const after = query.after ?? newestId;
       if (newestId > after) return answer(newestId);

@@ -9,7 +9,7 @@ import { jsonAnswer } from "./http/answer.ts";
 import { linkQuery, linkRefusal } from "./http/auth.ts";
 import { limitRefusal } from "./http/limit-refusal.ts";
 import { PagedBodies, type PagedRefusal } from "./http/paged-body.ts";
-import type { ApiPorts } from "./context.ts";
+import type { ApiServices } from "./services.ts";
 import { refused } from "./http/problem.ts";
 import type { Refusal } from "./http/problem.ts";
 import { anyJsonSchema, eventPageSchema, eventSchema } from "./http/response-schemas.ts";
@@ -64,11 +64,11 @@ const resultSchema = anyJsonSchema.openapi({
 /** A link is enough to read a result: a cache on the way would serve it after its expiry. */
 const NOT_KEPT = { "cache-control": "private, no-store" };
 
-export function eventRoutes(ports: ApiPorts): Route[] {
-  return [list(ports), read(ports), readResult(ports)];
+export function eventRoutes(services: ApiServices): Route[] {
+  return [list(services), read(services), readResult(services)];
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineListRoute({
     operationId: "listEvents",
     path: "/v1/events",
@@ -87,15 +87,15 @@ function list(ports: ApiPorts): Route {
         createdBeforeMs: query.created_before ?? null,
       }),
     items(rows) {
-      const nowMs = ports.clock.now();
+      const nowMs = services.clock.now();
       return rows.map((row) =>
-        eventJson(row, ports.resultLinks.urlOf(publicId("event", row.id), nowMs)),
+        eventJson(row, services.resultLinks.urlOf(publicId("event", row.id), nowMs)),
       );
     },
   });
 }
 
-function read(ports: ApiPorts): Route {
+function read(services: ApiServices): Route {
   return defineReadRoute({
     operationId: "getEvent",
     path: "/v1/events/{id}",
@@ -105,14 +105,14 @@ function read(ports: ApiPorts): Route {
     scope: "subscriptions:read",
     idKind: "event",
     success: { status: 200, description: "The event.", schema: eventSchema },
-    find: (database, key) => findEvent(database, key, ports.inlineResultBytesMax),
+    find: (database, key) => findEvent(database, key, services.inlineResultBytesMax),
     json: (event, { id }) =>
-      eventJson(event, ports.resultLinks.urlOf(publicId("event", id), ports.clock.now())),
+      eventJson(event, services.resultLinks.urlOf(publicId("event", id), services.clock.now())),
   });
 }
 
-function readResult(ports: ApiPorts): Route {
-  const bodies = new PagedBodies(ports.limits, ports.clock);
+function readResult(services: ApiServices): Route {
+  const bodies = new PagedBodies(services.limits, services.clock);
   return defineLinkedRoute({
     operationId: "getEventResult",
     method: "GET",
@@ -136,7 +136,7 @@ function readResult(ports: ApiPorts): Route {
     async handle({ database, caller, id, query: { token = "" } }) {
       const eventId = publicId("event", id);
       if (caller === null) {
-        const verdict = ports.resultLinks.check(eventId, token, ports.clock.now());
+        const verdict = services.resultLinks.check(eventId, token, services.clock.now());
         if (verdict !== "valid") return linkRefusal(verdict);
       }
       const key = { projectId: caller?.projectId ?? null, id };
@@ -148,7 +148,7 @@ function readResult(ports: ApiPorts): Route {
       const fetched = fetchedContent(result.fetch);
       if (fetched === null && result.text !== null) return jsonAnswer(200, result.text, NOT_KEPT);
       const place = bodies.admit(result);
-      if (typeof place === "string") return refuseReader(place, result.projectId, ports);
+      if (typeof place === "string") return refuseReader(place, result.projectId, services);
       const findOne = fetched === null ? findTextPart : findPart;
       const { bytes } = fetched ?? result;
       return {
@@ -169,9 +169,9 @@ const READERS_REFUSED: Readonly<Record<Exclude<PagedRefusal, "all">, string>> = 
   result: "This result has reached its limit of readers; wait until some have finished.",
 };
 
-function refuseReader(cause: PagedRefusal, projectId: string, ports: ApiPorts): Refusal {
+function refuseReader(cause: PagedRefusal, projectId: string, services: ApiServices): Refusal {
   if (cause === "all") return { ok: false, problem: overloaded() };
-  return limitRefusal(ports.limits, {
+  return limitRefusal(services.limits, {
     projectId,
     name: "result_readers",
     code: "too_many_requests",

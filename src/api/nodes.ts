@@ -1,12 +1,12 @@
 import { findNodes } from "../store/nodes.ts";
-import type { ApiPorts } from "./context.ts";
+import type { ApiServices } from "./services.ts";
 import { pageAnswer } from "./http/answer.ts";
 import { isoTime } from "./http/iso-time.ts";
 import { defineRoute, type Route } from "./http/route.ts";
 import { nodesSchema } from "./stats-schema.ts";
 
 /** The gateway's processes, without their addresses, which are the operator's business. */
-export function nodesRoute(ports: ApiPorts): Route {
+export function nodesRoute(services: ApiServices): Route {
   return defineRoute({
     operationId: "listNodes",
     method: "GET",
@@ -24,7 +24,7 @@ export function nodesRoute(ports: ApiPorts): Route {
         JSON.stringify({
           object: "node",
           id: node.id,
-          answering: node.id === ports.nodeId,
+          answering: node.id === services.nodeId,
           started_at: isoTime(node.startedAtMs),
           lease_renewed_at: isoTime(node.renewedAtMs),
           lease_expires_at: isoTime(node.leaseExpiresAtMs),

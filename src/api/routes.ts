@@ -11,7 +11,7 @@ import { documentationRoutes } from "./docs/routes.ts";
 import { eventResultPartRoute } from "./event-result-part.ts";
 import { eventWaitRoute } from "./event-wait.ts";
 import { eventRoutes } from "./events.ts";
-import type { ApiPorts } from "./context.ts";
+import type { ApiServices } from "./services.ts";
 import { jobRoutes } from "./jobs/routes.ts";
 import { operationalEventRoutes } from "./projects/operational-events.ts";
 import { projectRoutes } from "./projects/routes.ts";
@@ -33,40 +33,40 @@ import { subscriptionRoutes } from "./subscriptions/routes.ts";
 import { systemRoutes } from "./system.ts";
 
 /** Every route of the API, in the order of its documentation. */
-export function apiRoutes(ports: ApiPorts): Route[] {
+export function apiRoutes(services: ApiServices): Route[] {
   const newUuid = createUuidSource();
-  const inboxReader = new InboxReader(ports);
-  const { waiting } = ports;
+  const inboxReader = new InboxReader(services);
+  const { waiting } = services;
   const routes = [
-    ...subscriptionRoutes(ports, waiting),
-    ...jobRoutes(ports),
-    ...deliveryRoutes(ports),
-    ...redeliveryRoutes(ports, newUuid),
-    ...callbackOriginRoutes(ports),
-    ...callbackTestRoutes(ports),
-    ...inboxRoutes(ports),
-    messagesRoute(ports, inboxReader, waiting),
-    streamRoute(ports, inboxReader, waiting),
-    ...consumerRoutes(ports, newUuid),
+    ...subscriptionRoutes(services, waiting),
+    ...jobRoutes(services),
+    ...deliveryRoutes(services),
+    ...redeliveryRoutes(services, newUuid),
+    ...callbackOriginRoutes(services),
+    ...callbackTestRoutes(services),
+    ...inboxRoutes(services),
+    messagesRoute(services, inboxReader, waiting),
+    streamRoute(services, inboxReader, waiting),
+    ...consumerRoutes(services, newUuid),
     // Before the route for one event.
-    eventWaitRoute(ports, waiting),
-    ...eventRoutes(ports),
+    eventWaitRoute(services, waiting),
+    ...eventRoutes(services),
     eventResultPartRoute(),
-    ...connectionRoutes(ports, newUuid),
-    connectionLoadsRoute(ports),
-    ...providerRoutes(ports, newUuid),
-    ...providerTrialRoutes(ports),
-    ...projectRoutes(ports),
+    ...connectionRoutes(services, newUuid),
+    connectionLoadsRoute(services),
+    ...providerRoutes(services, newUuid),
+    ...providerTrialRoutes(services),
+    ...projectRoutes(services),
     ...operationalEventRoutes(),
-    ...statsRoutes(ports),
-    statsHistoryRoute(ports),
-    ...signingSecretRoutes(ports, newUuid),
-    ...signingKeyRoutes(ports, newUuid),
-    ...apiKeyRoutes(ports, newUuid),
+    ...statsRoutes(services),
+    statsHistoryRoute(services),
+    ...signingSecretRoutes(services, newUuid),
+    ...signingKeyRoutes(services, newUuid),
+    ...apiKeyRoutes(services, newUuid),
     ...auditLogRoutes(),
-    nodesRoute(ports),
-    ...(ports.hasConsole ? consoleLinkRoutes(ports) : []),
-    ...systemRoutes(ports),
+    nodesRoute(services),
+    ...(services.hasConsole ? consoleLinkRoutes(services) : []),
+    ...systemRoutes(services),
   ];
-  return [...routes, ...documentationRoutes(routes, ports)];
+  return [...routes, ...documentationRoutes(routes, services)];
 }

@@ -6,7 +6,7 @@ import {
   tookQuantileMs,
 } from "../core/minute-count.ts";
 import { findProjectMinutes } from "../store/projects/project-minutes.ts";
-import type { ApiPorts } from "./context.ts";
+import type { ApiServices } from "./services.ts";
 import { jsonAnswer } from "./http/answer.ts";
 import { isoTime } from "./http/iso-time.ts";
 import { defineRoute, type Route } from "./http/route.ts";
@@ -15,7 +15,7 @@ import { historyQuerySchema, statsHistorySchema } from "./stats-schema.ts";
 const MINUTE_MS = 60_000;
 
 /** Counts of a project over the last day: stored by the minute, summed up by the step. */
-export function statsHistoryRoute(ports: ApiPorts): Route {
+export function statsHistoryRoute(services: ApiServices): Route {
   return defineRoute({
     operationId: "getStatsHistory",
     method: "GET",
@@ -31,16 +31,16 @@ export function statsHistoryRoute(ports: ApiPorts): Route {
     success: { status: 200, description: "The counts.", schema: statsHistorySchema },
     async handle({ database, caller: { projectId }, query }) {
       const stepMs = query.step_minutes * MINUTE_MS;
-      const nowMs = ports.clock.now();
+      const nowMs = services.clock.now();
       const points = Math.ceil(query.minutes / query.step_minutes);
       const lastMs = nowMs - (nowMs % stepMs);
       const sinceMs = lastMs - (points - 1) * stepMs;
-      const here = ports.minutes.of(projectId);
+      const here = services.minutes.of(projectId);
       const stored = await findProjectMinutes(database, {
         projectId,
         sinceMs,
         stepMs,
-        nodeId: ports.nodeId,
+        nodeId: services.nodeId,
         unstoredFromMs: here[0]?.minuteMs ?? nowMs + MINUTE_MS,
       });
       const counts = Array.from({ length: points }, nothingCounted);

@@ -2,12 +2,12 @@ import { DELIVERY_STATUSES } from "../core/delivery/delivery-outcome.ts";
 import { type Counted, COUNTED_OBJECTS, NEAR_DEADLINE } from "../core/status-counts.ts";
 import { jsonAnswer } from "./http/answer.ts";
 import { isoTime } from "./http/iso-time.ts";
-import type { ApiPorts } from "./context.ts";
+import type { ApiServices } from "./services.ts";
 import { JOB_STATUSES, SUBSCRIPTION_STATUSES } from "./http/response-schemas.ts";
 import { defineRoute, type Route } from "./http/route.ts";
 import { statsSchema } from "./stats-schema.ts";
 
-export function statsRoutes({ statusCounter }: Pick<ApiPorts, "statusCounter">): Route[] {
+export function statsRoutes({ statusCounter }: Pick<ApiServices, "statusCounter">): Route[] {
   return [
     defineRoute({
       operationId: "getStats",

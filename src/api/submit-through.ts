@@ -9,7 +9,7 @@ import type { ProviderVersion } from "../providers/compile/provider-version.ts";
 import { invalidPointers } from "../runtime/settings/invalid-places.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
 import { REQUEST_DEADLINE_MS } from "./app.ts";
-import type { ApiPorts } from "./context.ts";
+import type { ApiServices } from "./services.ts";
 import { Authenticator, scopeRefusal } from "./http/auth.ts";
 import { type Outcome, type Problem, problemAnswer, type Refusal } from "./http/problem.ts";
 import { problemOfError } from "./http/unexpected-error.ts";
@@ -79,17 +79,17 @@ function saysMore({ metadata, events, payload, deadlineS }: SubmissionOptions): 
 }
 
 /** Gives submit-through the API's keys, subscriptions and problems. */
-export function submitThrough(ports: ApiPorts, { storeTimeoutMs, isStopping }: Patience) {
-  const authenticator = new Authenticator(ports);
+export function submitThrough(services: ApiServices, { storeTimeoutMs, isStopping }: Patience) {
+  const authenticator = new Authenticator(services);
   return {
     async authenticate(key: string, request: IncomingMessage): Promise<Outcome<string>> {
-      const client = clientOf(request, ports);
+      const client = clientOf(request, services);
       const caller = await authenticator.authenticateKey(key, client);
       if (!caller.ok) {
         const isFlood = caller.problem.code === "too_many_refused_keys";
-        return isFlood ? ports.admission.holdBackFrom(client.address, caller) : caller;
+        return isFlood ? services.admission.holdBackFrom(client.address, caller) : caller;
       }
-      const { fields, refusal: tooMany } = await ports.admission.admit(caller.value.projectId);
+      const { fields, refusal: tooMany } = await services.admission.admit(caller.value.projectId);
       if (tooMany !== null) return withHeaders(tooMany, fields);
       const refusal = scopeRefusal(caller.value, "submit");
       return refusal ?? { ok: true, value: caller.value.projectId };
@@ -100,7 +100,7 @@ export function submitThrough(ports: ApiPorts, { storeTimeoutMs, isStopping }: P
       const placed = isPlaced ? options : { ...options, inbox: UNKNOWN_INBOX };
       const requested = subscriptionRequest(target, placed, UNKNOWN_JOB, null);
       const problem = requested.ok
-        ? await problemOfRequest(requested.value, options, ports)
+        ? await problemOfRequest(requested.value, options, services)
         : requested.problem;
       return problem === null ? { ok: true, value: null } : { ok: false, problem };
     },
@@ -114,20 +114,20 @@ export function submitThrough(ports: ApiPorts, { storeTimeoutMs, isStopping }: P
       const named = { ...options, idempotencyKey: options.idempotencyKey ?? requestId };
       const requested = subscriptionRequest(target, named, job, traceOf(headers));
       if (!requested.ok) return requested;
-      const giveUpAtMs = ports.clock.monotonic() + storeTimeoutMs;
+      const giveUpAtMs = services.clock.monotonic() + storeTimeoutMs;
       for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
-        const attempt = await subscribeOnce(requested.value, ports);
+        const attempt = await subscribeOnce(requested.value, services);
         if (attempt.kind === "over") return attempt.outcome;
-        const isTooLate = ports.clock.monotonic() + waitMs > giveUpAtMs;
+        const isTooLate = services.clock.monotonic() + waitMs > giveUpAtMs;
         if (isTooLate || isStopping()) return { ok: false, problem: attempt.problem };
-        await pause(ports.clock, waitMs);
+        await pause(services.clock, waitMs);
       }
     },
     /** Null once the request may wait; then it has to `leaveWait`. */
     async enterWait(projectId: string, signal: AbortSignal): Promise<Outcome<null>> {
-      return (await ports.waiting.enter(projectId, signal)) ?? { ok: true, value: null };
+      return (await services.waiting.enter(projectId, signal)) ?? { ok: true, value: null };
     },
-    leaveWait: (projectId: string): void => ports.waiting.leave(projectId),
+    leaveWait: (projectId: string): void => services.waiting.leave(projectId),
     problemOf: (error: unknown): Problem => problemOfError(error, { mayHaveActed: true }),
     render(problem: Problem, requestId: string) {
       const { status, headers, body } = problemAnswer(problem, requestId);
@@ -145,12 +145,15 @@ type Attempt =
   /** The same may be stored a little later. */
   | { readonly kind: "later"; readonly problem: Problem };
 
-async function subscribeOnce(requested: SubscriptionRequest, ports: ApiPorts): Promise<Attempt> {
+async function subscribeOnce(
+  requested: SubscriptionRequest,
+  services: ApiServices,
+): Promise<Attempt> {
   try {
-    const made = await withDeadline(ports.clock, REQUEST_DEADLINE_MS, (deadline) =>
-      subscribe(requested, ports, {
+    const made = await withDeadline(services.clock, REQUEST_DEADLINE_MS, (deadline) =>
+      subscribe(requested, services, {
         deadline,
-        database: ports.database.within(deadline, requested.projectId),
+        database: services.database.within(deadline, requested.projectId),
       }),
     );
     if (made.ok) {
@@ -223,9 +226,9 @@ function subscriptionRequest(
 async function problemOfRequest(
   requested: SubscriptionRequest,
   options: SubmissionOptions,
-  ports: ApiPorts,
+  services: ApiServices,
 ): Promise<Problem | null> {
-  const prepared = await validateSubscription(requested, ports);
+  const prepared = await validateSubscription(requested, services);
   if (prepared.ok) return null;
   const { errors = [] } = prepared.problem;
   const lasting = errors.filter(({ pointer = "" }) => !pointer.startsWith("/params"));
@@ -259,7 +262,7 @@ function traceOf({ traceparent, tracestate }: HeaderValues): string | null {
   return readTraceContext(traceparent, typeof tracestate === "string" ? tracestate : null);
 }
 
-function clientOf({ socket, headers }: IncomingMessage, ports: ApiPorts) {
+function clientOf({ socket, headers }: IncomingMessage, services: ApiServices) {
   const forwarded = headers["x-forwarded-for"];
   const source = {
     peer: socket.remoteAddress,
@@ -267,7 +270,7 @@ function clientOf({ socket, headers }: IncomingMessage, ports: ApiPorts) {
   };
   return {
     get address(): string {
-      return clientAddress(source, (address) => ports.isTrustedProxy(address));
+      return clientAddress(source, (address) => services.isTrustedProxy(address));
     },
   };
 }

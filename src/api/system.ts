@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { jsonAnswer } from "./http/answer.ts";
 import { bearerToken, tooManyRefused, unauthorized } from "./http/auth.ts";
 import type { Client } from "./http/auth.ts";
-import type { ApiPorts } from "./context.ts";
+import type { ApiServices } from "./services.ts";
 import { refused } from "./http/problem.ts";
 import type { Refusal } from "./http/problem.ts";
 import { defineOpenRoute } from "./http/route.ts";
@@ -18,11 +18,11 @@ const readinessSchema = z
   .object({ status: z.literal("ready"), checks: z.record(z.string(), z.string()) })
   .openapi("Readiness");
 
-export function systemRoutes(ports: ApiPorts): Route[] {
-  return [start(ports), health(), readiness(ports), metrics(ports)];
+export function systemRoutes(services: ApiServices): Route[] {
+  return [start(services), health(), readiness(services), metrics(services)];
 }
 
-function start(ports: ApiPorts): Route {
+function start(services: ApiServices): Route {
   return defineOpenRoute({
     operationId: "getStartPage",
     method: "GET",
@@ -36,13 +36,13 @@ function start(ports: ApiPorts): Route {
       contentType: "text/html",
     },
     async handle() {
-      const { version, hasSandbox, hasConsole } = ports;
+      const { version, hasSandbox, hasConsole } = services;
       const body = await startPage({
         version,
         hasSandbox,
         hasConsole,
-        publicUrl: ports.publicUrl(),
-        notReady: ports.readiness().reasons,
+        publicUrl: services.publicUrl(),
+        notReady: services.readiness().reasons,
       });
       return { status: 200, headers: START_PAGE_HEADERS, body };
     },
@@ -61,7 +61,7 @@ function health(): Route {
   });
 }
 
-function readiness(ports: ApiPorts): Route {
+function readiness(services: ApiServices): Route {
   return defineOpenRoute({
     operationId: "getReadiness",
     method: "GET",
@@ -71,7 +71,7 @@ function readiness(ports: ApiPorts): Route {
     success: { status: 200, description: "The node is ready.", schema: readinessSchema },
     problems: ["not_ready"],
     handle() {
-      const { reasons, checks } = ports.readiness();
+      const { reasons, checks } = services.readiness();
       if (reasons.length === 0) return jsonAnswer(200, JSON.stringify({ status: "ready", checks }));
       const failing = Object.entries(checks)
         .filter(([, state]) => state !== "ok")
@@ -84,7 +84,7 @@ function readiness(ports: ApiPorts): Route {
   });
 }
 
-function metrics(ports: ApiPorts): Route {
+function metrics(services: ApiServices): Route {
   return defineOpenRoute({
     operationId: "getMetrics",
     method: "GET",
@@ -102,17 +102,17 @@ function metrics(ports: ApiPorts): Route {
     },
     problems: ["unauthorized", "too_many_refused_keys"],
     async handle({ headers, client }) {
-      const refusal = metricsRefusal(ports, headers.get("authorization"), client);
+      const refusal = metricsRefusal(services, headers.get("authorization"), client);
       if (refusal !== null) return refusal;
-      const withTenants = ports.metricsToken !== null || client.isLocal;
-      const { contentType, body } = await ports.metrics.scrape(withTenants);
+      const withTenants = services.metricsToken !== null || client.isLocal;
+      const { contentType, body } = await services.metrics.scrape(withTenants);
       return { status: 200, headers: { "content-type": contentType }, body };
     },
   });
 }
 
 function metricsRefusal(
-  { metricsToken, refusedKeys }: ApiPorts,
+  { metricsToken, refusedKeys }: ApiServices,
   header: string | null,
   { address }: Client,
 ): Refusal | null {

@@ -9,9 +9,9 @@ import type { PollOutcome } from "../core/waiting/poll-outcome.ts";
 import type { Database } from "../store/db/database.ts";
 import type { DeliveryRow } from "../store/deliveries/delivery-record.ts";
 import type { JobStatus } from "../store/schema/schema.ts";
-import type { ApiPorts } from "./context.ts";
+import type { ApiServices } from "./services.ts";
 
-export type WaitFacts = Pick<ApiPorts, "watches" | "connections" | "lanes" | "outbox" | "clock">;
+export type WaitFacts = Pick<ApiServices, "watches" | "connections" | "lanes" | "outbox" | "clock">;
 
 /** The facts about a job that decide what it waits for. */
 export interface WaitingJob {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Config, describeProblems, loadConfig, secretsOf } from "../config.ts";
 import { testEventBody } from "../core/delivery/event.ts";
-import { planSockets } from "../core/socket-plan.ts";
+import { planSockets } from "../core/limits/socket-plan.ts";
 import { buildOutbound } from "../gateway/egress.ts";
 import { findEmbeddedPostgres } from "../embedded-postgres/start.ts";
 import { SystemClock } from "../runtime/clock.ts";

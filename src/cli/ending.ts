@@ -7,7 +7,7 @@ const PATIENCE_MS = 2 ** 31 - 1;
 /** The size up to which a result is shown without being requested. */
 const SHOWN_CHARACTERS_MAX = 2_000;
 
-export interface EndingPorts {
+export interface EndingServices {
   readonly ringback: Ringback;
   readonly out: Output;
   readonly signal: AbortSignal;
@@ -18,7 +18,7 @@ export interface EndingPorts {
  * @param options.timeoutMs null to wait as long as it takes
  */
 export function waitForJob(
-  { ringback, out, signal }: EndingPorts,
+  { ringback, out, signal }: EndingServices,
   subscriptionId: string,
   { timeoutMs }: { readonly timeoutMs: number | null },
 ): Promise<Ending> {

@@ -6,7 +6,7 @@ import {
   limitOf,
   PROJECT_LIMIT_NAMES,
   type ProjectLimitName,
-} from "../core/project-limits.ts";
+} from "../core/limits/project-limits.ts";
 import { withOperatorDatabase } from "./operator-database.ts";
 import { newApiKey } from "../runtime/secrets/api-key.ts";
 import type { Clock, DatabaseClock } from "../runtime/clock.ts";

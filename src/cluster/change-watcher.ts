@@ -31,7 +31,7 @@ const READERS = [
   "cluster",
 ] as const;
 
-export interface ChangeWatcherPorts {
+export interface ChangeWatcherOptions {
   readonly database: Database;
   readonly nodeId: string;
   readonly shards: Pick<OwnedShards, "list">;
@@ -47,15 +47,15 @@ export class ChangeWatcher implements Service {
   readonly name = "change watcher";
   readonly signals: Readonly<Record<(typeof READERS)[number], ChangeSignal>>;
   readonly #runtime: Runtime;
-  readonly #ports: ChangeWatcherPorts;
+  readonly #options: ChangeWatcherOptions;
   #timer: Timer | null = null;
   #looking: Promise<void> | null = null;
   #isAlone = false;
   #stopped = false;
 
-  constructor(runtime: Runtime, ports: ChangeWatcherPorts) {
+  constructor(runtime: Runtime, options: ChangeWatcherOptions) {
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#options = options;
     this.signals = {
       apiKeys: new ChangeSignal(),
       projects: new ChangeSignal(),
@@ -100,7 +100,7 @@ export class ChangeWatcher implements Service {
 
   async #look(): Promise<void> {
     const { clock } = this.#runtime;
-    const { database, nodeId, shards, due } = this.#ports;
+    const { database, nodeId, shards, due } = this.#options;
     const beganAtMs = clock.monotonic();
     const shardIds = shards.list;
     try {

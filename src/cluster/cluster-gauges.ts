@@ -2,7 +2,7 @@ import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { DatabaseClock } from "../runtime/clock.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import { publicId } from "../core/ids/ids.ts";
-import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "../core/project-limits.ts";
+import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "../core/limits/project-limits.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
 
 /** Keeps a scrape readable: for each limit, the projects that use the most of theirs. */

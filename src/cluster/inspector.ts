@@ -1,6 +1,6 @@
 import type { HeldState } from "../core/waiting/delivery-wait.ts";
 import type { Outbox } from "../delivery/outbox/outbox.ts";
-import { EqualShares } from "../lanes/equal-shares.ts";
+import { EqualShares } from "../lanes/shares/equal-shares.ts";
 import type { CommandRouter } from "../intake/command-router.ts";
 import type { RawAnswer, RawAnswers } from "../polling/watch/raw-answers.ts";
 import type { LiveJobView, WatchList } from "../polling/watch/list.ts";

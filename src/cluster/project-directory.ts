@@ -4,7 +4,7 @@ import type {
   ProjectLimitName,
   ProjectLimitDefaults,
   ProjectLimits,
-} from "../core/project-limits.ts";
+} from "../core/limits/project-limits.ts";
 import { Refresher } from "../runtime/refresher.ts";
 import type { Database } from "../store/db/database.ts";
 import { loadProjects, type ProjectRecord } from "../store/projects/manage-projects.ts";

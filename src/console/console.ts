@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { Assets } from "./assets.ts";
-import { CONSOLE_PATH, type ConsolePorts } from "./http/ports.ts";
+import { CONSOLE_PATH, type ConsoleServices } from "./http/services.ts";
 import { OneTimeLinks } from "./http/one-time-links.ts";
 import { Responder } from "./http/responder.ts";
 import { consoleRoutes } from "./routes.ts";
@@ -14,9 +14,9 @@ export class Console {
   readonly app: Hono;
   readonly #links: OneTimeLinks;
 
-  constructor(ports: ConsolePorts) {
-    this.#links = new OneTimeLinks(ports.clock);
-    this.app = createApp(ports, this.#links);
+  constructor(services: ConsoleServices) {
+    this.#links = new OneTimeLinks(services.clock);
+    this.app = createApp(services, this.#links);
   }
 
   /**
@@ -30,13 +30,13 @@ export class Console {
 
 type Answer = (context: Context) => Promise<Response>;
 
-function createApp(ports: ConsolePorts, oneTimeLinks: OneTimeLinks): Hono {
+function createApp(services: ConsoleServices, oneTimeLinks: OneTimeLinks): Hono {
   const app = new Hono();
   const assets = new Assets();
-  const responder = new Responder(ports, assets);
+  const responder = new Responder(services, assets);
   const add = (method: string, path: string, answer: Answer): void => {
     const route = CONSOLE_PATH + path;
-    app.on(method, route, (context) => measured(ports, { context, route }, answer));
+    app.on(method, route, (context) => measured(services, { context, route }, answer));
   };
   // Without the slash, the relative links of a page would lead out of the console.
   app.get(CONSOLE_PATH, (context) => context.redirect("console/"));
@@ -51,7 +51,7 @@ function createApp(ports: ConsolePorts, oneTimeLinks: OneTimeLinks): Hono {
     responder.signInOnce(context, oneTimeLinks.use(context.req.param("token") ?? "")),
   );
   add("POST", "/sign-out", (context) => responder.signOut(context));
-  for (const route of consoleRoutes(ports.sandbox)) {
+  for (const route of consoleRoutes(services.sandbox)) {
     add(route.method, route.path, (context) => responder.answer(context, route));
     const path = `/links/:link${route.path}`;
     add(route.method, path, (context) => responder.answerLink(context, route));
@@ -61,18 +61,18 @@ function createApp(ports: ConsolePorts, oneTimeLinks: OneTimeLinks): Hono {
     context.redirect(`${encodeURIComponent(context.req.param("link"))}/`),
   );
   app.all(`${CONSOLE_PATH}/links/:link/*`, (context) =>
-    measured(ports, { context, route: `${CONSOLE_PATH}/links/:link/*` }, () =>
+    measured(services, { context, route: `${CONSOLE_PATH}/links/:link/*` }, () =>
       responder.answerLink(context, null),
     ),
   );
   app.all(`${CONSOLE_PATH}/*`, (context) =>
-    measured(ports, { context, route: `${CONSOLE_PATH}/*` }, () => responder.notFound(context)),
+    measured(services, { context, route: `${CONSOLE_PATH}/*` }, () => responder.notFound(context)),
   );
   return app;
 }
 
 async function measured(
-  { clock, metrics }: ConsolePorts,
+  { clock, metrics }: ConsoleServices,
   { context, route }: { readonly context: Context; readonly route: string },
   answer: Answer,
 ): Promise<Response> {

@@ -17,7 +17,7 @@ import type { OwedDelivery } from "../store/writes/record-events.ts";
 import { attemptDelivery, type AttemptResult, type DelivererOptions } from "./attempt/deliverer.ts";
 import { DueReader, HORIZON_MS } from "./due-reader.ts";
 import { BlockedDeliveries } from "./blocked-deliveries.ts";
-import { EqualShares } from "../lanes/equal-shares.ts";
+import { EqualShares } from "../lanes/shares/equal-shares.ts";
 import { type OriginChange, Outbox } from "./outbox/outbox.ts";
 import { pendingDelivery, type PendingDelivery } from "./outbox/pending-delivery.ts";
 import type { Runtime } from "../runtime/runtime.ts";

@@ -1,4 +1,4 @@
-import { PER_SECOND_MIN } from "../core/poll-ceilings.ts";
+import { PER_SECOND_MIN } from "../core/limits/poll-ceilings.ts";
 import { retryScheduleMs } from "../core/delivery/retry-schedule.ts";
 import { type SignatureScheme, signaturesOfMask } from "../core/signing/signature-scheme.ts";
 import type { LaneLimits } from "../lanes/lane-options.ts";

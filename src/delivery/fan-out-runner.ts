@@ -2,7 +2,7 @@ import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { DeliveryLoop } from "./delivery-loop.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { FAN_OUT_ROWS_FIRST, fanOutRestMs, fanOutRows } from "../core/pace/steps.ts";
-import { Turns } from "../lanes/turns.ts";
+import { Turns } from "../lanes/shares/turns.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import { retryDelayMs } from "../store/db/commit-outcome.ts";

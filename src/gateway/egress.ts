@@ -1,10 +1,10 @@
 import type { Config } from "../config.ts";
 import { isLoopbackHost } from "../runtime/loopback-host.ts";
-import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
-import type { SocketPlan } from "../core/socket-plan.ts";
+import type { ProjectLimitName, ProjectLimits } from "../core/limits/project-limits.ts";
+import type { SocketPlan } from "../core/limits/socket-plan.ts";
 import { lookup as askSystem } from "node:dns/promises";
-import { FairSemaphore } from "../lanes/fair-semaphore.ts";
-import type { SharedResource } from "../lanes/shared-resources.ts";
+import { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
+import type { SharedResource } from "../lanes/shares/shared-resources.ts";
 import { dnsQuery } from "../outbound/names/dns-query.ts";
 import { NameResolver } from "../outbound/names/name-resolver.ts";
 import { ResolverFiles } from "../outbound/names/resolver-files.ts";

@@ -5,8 +5,8 @@ import { RefusedKeys } from "../api/request/refused-keys.ts";
 import { RequestAdmission } from "../api/request/request-admission.ts";
 import { bootstrap } from "./bootstrap.ts";
 import type { Config } from "../config.ts";
-import { planMemory } from "../core/memory-plan.ts";
-import { planSockets, type SocketPlan } from "../core/socket-plan.ts";
+import { planMemory } from "../core/limits/memory-plan.ts";
+import { planSockets, type SocketPlan } from "../core/limits/socket-plan.ts";
 import { readinessOf } from "../core/readiness.ts";
 import { buildOutbound, reachableHost } from "./egress.ts";
 import { Engine } from "./engine.ts";
@@ -29,7 +29,7 @@ import { createSecretBox, type SecretBox } from "../runtime/secrets/secret-box.t
 import { createUuidSource } from "../runtime/uuid-source.ts";
 import { keyCheck } from "../sandbox/key-check.ts";
 import { Console } from "../console/console.ts";
-import { CONSOLE_PATH } from "../console/http/ports.ts";
+import { CONSOLE_PATH } from "../console/http/services.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 import { readProvidersFolder, sharedProviders } from "./shared-providers.ts";
 import { openDatabase, type PooledDatabase } from "../store/db/database.ts";
@@ -37,7 +37,7 @@ import { DatabaseMonitor } from "../store/db/database-monitor.ts";
 import { VIA_PREFIX } from "../via/address.ts";
 import { Via } from "../via/via.ts";
 import { submitThrough } from "../api/submit-through.ts";
-import type { ApiPorts } from "../api/context.ts";
+import type { ApiServices } from "../api/services.ts";
 import { startEmbeddedPostgres } from "../embedded-postgres/start.ts";
 import { shardOfJob } from "../core/ids/shard.ts";
 import { findLiveJobs } from "../store/jobs/find-job.ts";
@@ -211,7 +211,7 @@ async function start(
     trusts: outbound.trustsCallback,
     peek: (name) => outbound.resolver.peek(name),
   });
-  const ports: ApiPorts = {
+  const services: ApiServices = {
     database,
     acceptor: engine.acceptor,
     watches: engine.poller.watches,
@@ -278,7 +278,7 @@ async function start(
     clock,
     log,
   };
-  const app = createApp(ports);
+  const app = createApp(services);
   const sandbox = config.sandbox
     ? new Sandbox({
         clock,
@@ -291,12 +291,16 @@ async function start(
     : null;
   if (sandbox !== null) app.route("/sandbox", sandbox.app);
   const console = config.console
-    ? new Console({ ...ports, sandbox, api: (request, bindings) => app.fetch(request, bindings) })
+    ? new Console({
+        ...services,
+        sandbox,
+        api: (request, bindings) => app.fetch(request, bindings),
+      })
     : null;
   if (console !== null) app.route("/", console.app);
   fetch = (request, env) => app.fetch(request, env);
   const via = new Via(runtime, {
-    api: submitThrough(ports, {
+    api: submitThrough(services, {
       storeTimeoutMs: config.via.storeTimeoutMs,
       isStopping: () => isStopping,
     }),

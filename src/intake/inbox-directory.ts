@@ -1,4 +1,4 @@
-import type { ProjectLimits } from "../core/project-limits.ts";
+import type { ProjectLimits } from "../core/limits/project-limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
 import { createInbox, isInboxThere } from "../store/inboxes/manage-inboxes.ts";

@@ -1,6 +1,6 @@
 import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
-import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
+import type { ProjectLimitName, ProjectLimits } from "../core/limits/project-limits.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Database } from "../store/db/database.ts";
 import {

@@ -9,8 +9,8 @@ import {
 import type { Reach } from "../core/request-failure.ts";
 import type { Timer } from "../runtime/clock.ts";
 import { type GateClient, OriginGate, type SharedOrigin, type WorkShare } from "./origin-gate.ts";
-import type { SharedResource } from "./shared-resources.ts";
-import { Turns } from "./turns.ts";
+import type { SharedResource } from "./shares/shared-resources.ts";
+import { Turns } from "./shares/turns.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 export interface OriginOptions {

@@ -1,5 +1,5 @@
 import type { Runtime } from "../runtime/runtime.ts";
-import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
+import type { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
 import type { AddressGuard } from "./guard/address-guard.ts";
 import type { AddressLookup } from "./names/name-resolver.ts";
 import { type Destined, RequestClient } from "./request-client.ts";

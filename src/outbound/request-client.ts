@@ -1,6 +1,6 @@
 import { Client } from "undici";
 import type { RequestFailure } from "../core/request-failure.ts";
-import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
+import type { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { trustingGuard } from "./guard/address-guard.ts";
 import type { AddressGuard } from "./guard/address-guard.ts";

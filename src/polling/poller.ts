@@ -6,9 +6,9 @@ import type { OperationalEvents } from "../delivery/operational/operational-even
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Breaker } from "../core/pace/breaker.ts";
 import type { EventType } from "../core/delivery/event.ts";
-import type { PollCeilings } from "../core/poll-ceilings.ts";
-import type { ProjectLimits } from "../core/project-limits.ts";
-import { ReadingTime } from "../lanes/reading-time.ts";
+import type { PollCeilings } from "../core/limits/poll-ceilings.ts";
+import type { ProjectLimits } from "../core/limits/project-limits.ts";
+import { ReadingTime } from "../lanes/shares/reading-time.ts";
 import { pollOutcomeOf } from "../core/waiting/poll-outcome.ts";
 import { decideAfterPoll, type Ending, type JobStep, timedOut } from "../core/job/job.ts";
 import type { Observation } from "../core/job/observation.ts";

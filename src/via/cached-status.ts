@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { SharedCache } from "../lanes/shared-cache.ts";
+import { SharedCache } from "../lanes/shares/shared-cache.ts";
 import type { ObservedAnswer } from "../polling/watch/observed-answers.ts";
 import { buildStatusRequest } from "../providers/request/build.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { headerText, type LinksThrough, responseHeaders } from "./forwarded-headers.ts";
 import { outgoingPath } from "./outgoing.ts";
-import type { ObservedJobs, Passage, ViaApi, ViaOutcome } from "./ports.ts";
+import type { ObservedJobs, Passage, ViaApi, ViaOutcome } from "./services.ts";
 
 /** How long a request waits for the first poll since somebody asked. */
 const FIRST_ANSWER_MS = 10_000;
@@ -31,7 +31,7 @@ export interface CachedStatus {
   readonly ageS: number;
 }
 
-type CachedStatusPorts = ObservedJobs & Pick<ViaApi, "enterWait" | "leaveWait">;
+type CachedStatusServices = ObservedJobs & Pick<ViaApi, "enterWait" | "leaveWait">;
 
 /** Whether a request is one for a status that may come from the latest poll. */
 export function wantsCachedStatus(passage: Passage, { method }: IncomingMessage): boolean {
@@ -57,15 +57,15 @@ interface AskedJob extends JobKey {
  */
 export class CachedStatuses {
   readonly #clock: Clock;
-  readonly #ports: CachedStatusPorts;
+  readonly #services: CachedStatusServices;
   /** By connection and path. Null for no job that is live. */
   readonly #jobs = new SharedCache<{ readonly job: JobKey | null; readonly untilMs: number }>(
     PATHS_KNOWN_MAX,
   );
 
-  constructor(clock: Clock, ports: CachedStatusPorts) {
+  constructor(clock: Clock, services: CachedStatusServices) {
     this.#clock = clock;
-    this.#ports = ports;
+    this.#services = services;
   }
 
   /**
@@ -86,7 +86,7 @@ export class CachedStatuses {
     if (known === null) return null;
     const mayWait = known === "awaited" || (waitMs > 0 && !known.isEnding);
     if (!mayWait) return { ok: true, value: this.#status(job, known) };
-    const entered = await this.#ports.enterWait(projectId, signal);
+    const entered = await this.#services.enterWait(projectId, signal);
     if (!entered.ok) return entered;
     try {
       const answer = known === "awaited" ? await this.#first(job, signal) : known;
@@ -94,13 +94,13 @@ export class CachedStatuses {
       const moved = await this.#untilItMoves(job, answer, waitMs, signal);
       return { ok: true, value: this.#status(job, moved) };
     } finally {
-      this.#ports.leaveWait(projectId);
+      this.#services.leaveWait(projectId);
     }
   }
 
   /** Null when there is no answer of this node, and none comes. */
   #ask(job: AskedJob): ObservedAnswer | "awaited" | null {
-    const { watches, observed } = this.#ports;
+    const { watches, observed } = this.#services;
     const watched = watches.observe(job.shardId, job.id);
     // Others may have polled it in the time in which this node did not.
     if (watched === "from_now") observed.drop(job.id);
@@ -115,7 +115,7 @@ export class CachedStatuses {
   }
 
   async #first(job: AskedJob, signal: AbortSignal): Promise<ObservedAnswer | null> {
-    await this.#ports.observed.next(job.id, FIRST_ANSWER_MS, signal);
+    await this.#services.observed.next(job.id, FIRST_ANSWER_MS, signal);
     const known = this.#ask(job);
     return known === "awaited" ? null : known;
   }
@@ -133,7 +133,7 @@ export class CachedStatuses {
       if (answer.isEnding || answer.state !== from.state || leftMs <= 0 || signal.aborted) {
         return answer;
       }
-      await this.#ports.observed.next(job.id, leftMs, signal);
+      await this.#services.observed.next(job.id, leftMs, signal);
       const known = this.#ask(job);
       if (known === null || known === "awaited") return answer;
       answer = known;
@@ -164,7 +164,7 @@ export class CachedStatuses {
     const { connection, upstream, access } = passage;
     for (const name of namesIn(passage.address)) {
       // When the database can't say, the upstream is asked.
-      const jobs = await this.#ports.findLiveJobs(connection.id, name).catch(() => []);
+      const jobs = await this.#services.findLiveJobs(connection.id, name).catch(() => []);
       for (const job of jobs) {
         const target = upstream.accessOf(job.providerVersionId)?.target;
         const params = JSON.parse(job.params) as Record<string, string>;

@@ -6,7 +6,7 @@ import type { Provider } from "../providers/compile/provider.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { readableBody } from "./readable-body.ts";
+import { readableBody } from "./held-answer.ts";
 
 /** After so long a request counts no longer against the concurrency that polls need. */
 const HELD_MS_MAX = 2_000;

@@ -3,7 +3,7 @@ import type { RelayedRequest } from "../outbound/exchange/relayed-exchange.ts";
 import { requestHeaders } from "./forwarded-headers.ts";
 import { credentialHeaderNames, withoutParameters } from "./key.ts";
 import { CALLBACK_PARAMETER } from "./options.ts";
-import type { Passage, ViaSettings } from "./ports.ts";
+import type { Passage, ViaSettings } from "./services.ts";
 import type { Signer } from "../providers/request/sign-aws.ts";
 import type { TakenBody } from "./taken-body.ts";
 

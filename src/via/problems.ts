@@ -3,7 +3,7 @@ import type { RequestFailure } from "../core/request-failure.ts";
 import type { Lane } from "../lanes/lane.ts";
 import type { UpstreamAccess } from "../polling/upstream/access.ts";
 import type { InvalidHeader } from "./options.ts";
-import type { ViaProblem } from "./ports.ts";
+import type { ViaProblem } from "./services.ts";
 
 /** Requests that no API of jobs takes, or that would show a client the credential. */
 export function unsupportedProblem({ method, headers }: IncomingMessage): ViaProblem | null {

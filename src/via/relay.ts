@@ -5,7 +5,7 @@ import type {
   RelayedHead,
   RelayReader,
 } from "../outbound/exchange/relayed-exchange.ts";
-import type { MemoryBudget } from "../lanes/memory-budget.ts";
+import type { MemoryBudget } from "../lanes/shares/memory-budget.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { type LinksThrough, responseHeaders } from "./forwarded-headers.ts";
 

@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { parsePublicId, publicId } from "../core/ids/ids.ts";
-import type { ProjectLimits } from "../core/project-limits.ts";
-import { MemoryBudget } from "../lanes/memory-budget.ts";
+import type { MemoryBudget } from "../lanes/shares/memory-budget.ts";
 import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
 import { callbackFieldsOf, maySubmit, readSubmission } from "../providers/submission/submission.ts";
 import type { SubmissionRequest } from "../providers/submission/submitted-job.ts";
@@ -17,11 +16,12 @@ import {
   wantsCachedStatus,
 } from "./cached-status.ts";
 import { headerText, type LinksThrough } from "./forwarded-headers.ts";
+import { heldAnswersBudget, readableBody } from "./held-answer.ts";
 import { findKey, isPlaceOf, placeText } from "./key.ts";
 import { type LaneTurn, LaneTurns } from "./lane-turns.ts";
 import { readSubmitOptions } from "./options.ts";
 import { outgoingRequest, pathTemplate, signedRequest, upstreamUrl } from "./outgoing.ts";
-import type { Passage, ViaOutcome, ViaPorts, ViaProblem, ViaTarget } from "./ports.ts";
+import type { Passage, ViaOutcome, ViaServices, ViaProblem, ViaTarget } from "./services.ts";
 import {
   BODY_STALLED,
   busy,
@@ -32,7 +32,6 @@ import {
   tooManyAtOnce,
   unsupportedProblem,
 } from "./problems.ts";
-import { readableBody } from "./readable-body.ts";
 import {
   type AddedHeaders,
   type HeldBody,
@@ -47,8 +46,6 @@ import { type TakenBody, takeFromBody } from "./taken-body.ts";
 const TURN_WAIT_MS = 10_000;
 /** Time that a refused client has to stop sending a body that is not read. */
 const UNREAD_BODY_MS = 10_000;
-/** So much of an answer is held without counting it. */
-const HELD_BYTES_FREE = 64 * 1024;
 const DEFAULT_CONNECTION = "default";
 const SUBSCRIBED = "subscribed";
 /** A signed request must be complete before it is sent. */
@@ -59,21 +56,6 @@ const NO_BODY = Buffer.alloc(0);
 /** A passage with its body, and with where the callback goes. */
 interface PlacedPassage extends Passage {
   readonly taken: TakenBody;
-}
-
-/** Memory for answers to submissions that are held until their job is subscribed to. */
-export function heldAnswersBudget<Holder extends { readonly projectId: string }>(
-  bytesMax: number,
-  limits: Pick<ProjectLimits, "allowed">,
-): MemoryBudget<Holder> {
-  return new MemoryBudget<Holder>({
-    resource: "held_answer_bytes",
-    bytesFree: HELD_BYTES_FREE,
-    bytesMax,
-    bytesPerGroupMax: (projectId) =>
-      Math.min(bytesMax / 2, limits.allowed(projectId, "via_answer_bytes")),
-    groupOf: ({ projectId }) => projectId,
-  });
 }
 
 /** How one request went, for the log. */
@@ -102,7 +84,7 @@ type ViaRuntime = Pick<Runtime, "clock" | "log" | "metrics">;
  */
 export class Via {
   readonly #runtime: ViaRuntime;
-  readonly #ports: ViaPorts;
+  readonly #services: ViaServices;
   readonly #turns: LaneTurns;
   readonly #cached: CachedStatuses;
   readonly #inProgress = new Map<string, number>();
@@ -110,16 +92,22 @@ export class Via {
   readonly #idPrefix = `via-${randomBytes(5).toString("hex")}`;
   #requests = 0;
 
-  constructor(runtime: ViaRuntime, ports: ViaPorts) {
+  constructor(runtime: ViaRuntime, services: ViaServices) {
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#services = services;
     this.#turns = new LaneTurns(runtime);
-    const { enterWait, leaveWait } = ports.api;
-    this.#cached = new CachedStatuses(runtime.clock, { ...ports.statuses, enterWait, leaveWait });
-    const bytesMax = ports.settings.heldAnswersBytesMax;
-    this.#heldAnswers = heldAnswersBudget(bytesMax, ports.limits);
-    ports.limits.measuredBy("via_answer_bytes", (projectId) => this.#heldAnswers.heldBy(projectId));
-    ports.limits.measuredBy("via_requests", (projectId) => this.#inProgress.get(projectId) ?? 0);
+    const { enterWait, leaveWait } = services.api;
+    this.#cached = new CachedStatuses(runtime.clock, {
+      ...services.statuses,
+      enterWait,
+      leaveWait,
+    });
+    const bytesMax = services.settings.heldAnswersBytesMax;
+    this.#heldAnswers = heldAnswersBudget(bytesMax, services.limits);
+    services.limits.measuredBy("via_answer_bytes", (projectId) =>
+      this.#heldAnswers.heldBy(projectId),
+    );
+    services.limits.measuredBy("via_requests", (projectId) => this.#inProgress.get(projectId) ?? 0);
   }
 
   /** Answers one request under `/via/`. Never rejects. */
@@ -148,7 +136,7 @@ export class Via {
         return this.#record(request, visit, { kind: "client_gone" });
       }
       this.#runtime.log.error({ err: error, requestId: visit.requestId }, "a request failed");
-      this.#refuse(request, response, visit, this.#ports.api.problemOf(error));
+      this.#refuse(request, response, visit, this.#services.api.problemOf(error));
     }
   }
 
@@ -161,7 +149,7 @@ export class Via {
     const { address } = reading;
     const presented = findKey(request.headers, address.query);
     if (presented === null) return refused("unauthorized", NO_KEY);
-    const caller = await this.#ports.api.authenticate(presented.key, request);
+    const caller = await this.#services.api.authenticate(presented.key, request);
     if (!caller.ok) return caller;
     const target = await this.#findTarget(caller.value, address.target);
     if (!target.ok) return target;
@@ -172,7 +160,7 @@ export class Via {
     }
     const options = readSubmitOptions(request, address.query);
     if (!options.ok) return invalidHeaders(options.invalid);
-    const checked = await this.#ports.api.checkOptions(target.value, options.options);
+    const checked = await this.#services.api.checkOptions(target.value, options.options);
     if (!checked.ok) return checked;
     return this.#reach({
       ...target.value,
@@ -184,7 +172,7 @@ export class Via {
 
   /** A provider's connection `default`, or any by its id. */
   async #findTarget(projectId: string, name: string): Promise<ViaOutcome<ViaTarget>> {
-    const { connections, providers } = this.#ports;
+    const { connections, providers } = this.#services;
     const id = parsePublicId("connection", name);
     const byId = id === null ? null : connections.get(id);
     const connection =
@@ -205,7 +193,7 @@ export class Via {
   }
 
   #reach(of: Omit<Passage, "upstream" | "access">): ViaOutcome<Passage> {
-    const upstream = this.#ports.upstreamOf(of.connection.id);
+    const upstream = this.#services.upstreamOf(of.connection.id);
     const versionId = of.known.version?.id ?? null;
     const access = upstream.accessOf(versionId);
     if (access === null) {
@@ -247,9 +235,9 @@ export class Via {
   ): Promise<void> {
     const { projectId, upstream } = passage;
     const inProgress = this.#inProgress.get(projectId) ?? 0;
-    const allowed = this.#ports.limits.allowed(projectId, "via_requests");
+    const allowed = this.#services.limits.allowed(projectId, "via_requests");
     if (inProgress >= allowed) {
-      this.#ports.limits.refused("via_requests");
+      this.#services.limits.refused("via_requests");
       return this.#refuse(request, response, visit, tooManyAtOnce(allowed));
     }
     this.#inProgress.set(projectId, inProgress + 1);
@@ -292,7 +280,7 @@ export class Via {
     }
     const asked = submissionRequest(passage, request);
     const fields = callbackFieldsOf(passage.known.provider, asked);
-    const idleMs = this.#ports.settings.idleTimeoutMs;
+    const idleMs = this.#services.settings.idleTimeoutMs;
     const patience = { clock: this.#runtime.clock, idleMs };
     const taken = await takeFromBody(request, arrived ?? visit.body, fields, patience);
     if (taken === null) return refused("request_timeout", BODY_STALLED);
@@ -306,7 +294,7 @@ export class Via {
       return { ok: true, value: { ...passage, taken, options: { ...options, callbackUrl } } };
     }
     const placed = { ...options, callbackUrl: callback.url, callbackField: callback.pointer };
-    const checked = await this.#ports.api.checkOptions(passage, placed);
+    const checked = await this.#services.api.checkOptions(passage, placed);
     return checked.ok ? { ok: true, value: { ...passage, taken, options: placed } } : checked;
   }
 
@@ -336,10 +324,10 @@ export class Via {
       clock,
     });
     const { taken } = passage;
-    const outgoing = outgoingRequest(passage, request, taken, this.#ports.settings);
+    const outgoing = outgoingRequest(passage, request, taken, this.#services.settings);
     const { sign } = passage.access.target.credential;
     if (sign === null || passage.presented.kind === "beside") {
-      relay.begin(this.#ports.relay(outgoing, relay));
+      relay.begin(this.#services.relay(outgoing, relay));
       return relay.outcome;
     }
     const body = await wholeBody(taken);
@@ -348,7 +336,7 @@ export class Via {
       const message = `Requests that are signed may have at most ${SIGNED_BYTES_MAX} bytes`;
       return { kind: "failed", failure: { code: "body_too_large", message } };
     }
-    relay.begin(this.#ports.relay(signedRequest(outgoing, body, sign, clock.now()), relay));
+    relay.begin(this.#services.relay(signedRequest(outgoing, body, sign, clock.now()), relay));
     return relay.outcome;
   }
 
@@ -359,7 +347,7 @@ export class Via {
 
   /** How the client reaches this gateway. */
   #ownUrl({ headers }: IncomingMessage): string {
-    if (this.#ports.publicUrl !== null) return this.#ports.publicUrl;
+    if (this.#services.publicUrl !== null) return this.#services.publicUrl;
     const scheme = headers["x-forwarded-proto"] === "https" ? "https" : "http";
     return `${scheme}://${headers.host ?? ""}`;
   }
@@ -378,7 +366,7 @@ export class Via {
       const answer = { status, headers, body };
       const job = readSubmission(passage.known.provider, asked, answer);
       if (job === null && isCrowded) {
-        this.#ports.limits.refused("via_answer_bytes");
+        this.#services.limits.refused("via_answer_bytes");
         return { [ERROR_HEADER]: "overloaded" };
       }
       if (job === null) return {};
@@ -386,7 +374,7 @@ export class Via {
         "ringback-job-id": headerText(job.jobId),
         "ringback-recognized-by": job.recognizedBy,
       };
-      const made = await this.#ports.api.subscribe(passage, passage.options, job, {
+      const made = await this.#services.api.subscribe(passage, passage.options, job, {
         headers: asked.headers,
         requestId: visit.requestId,
       });
@@ -398,7 +386,7 @@ export class Via {
       visit.submission = made.problem.code;
       return { ...idHeader, [ERROR_HEADER]: made.problem.code };
     } catch (error) {
-      const { code } = this.#ports.api.problemOf(error);
+      const { code } = this.#services.api.problemOf(error);
       this.#runtime.log.warn(
         { err: error, requestId: visit.requestId },
         "a submitted job is unwatched",
@@ -414,7 +402,7 @@ export class Via {
     visit: Visit,
     problem: ViaProblem,
   ): void {
-    const { status, headers, body } = this.#ports.api.render(problem, visit.requestId);
+    const { status, headers, body } = this.#services.api.render(problem, visit.requestId);
     if (!response.headersSent && !response.destroyed) {
       response.writeHead(status, {
         ...OWN_ANSWER_HEADERS,

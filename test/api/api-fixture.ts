@@ -14,7 +14,7 @@ import { RefusedKeys } from "../../src/api/request/refused-keys.ts";
 import { ApiKeyDirectory } from "../../src/cluster/api-keys/api-key-directory.ts";
 import { readinessOf } from "../../src/core/readiness.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
-import type { ApiPorts, AuthenticationFailure } from "../../src/api/context.ts";
+import type { ApiServices, AuthenticationFailure } from "../../src/api/services.ts";
 import type { Inspection } from "../../src/cluster/inspector.ts";
 import { StatusCounter } from "../../src/cluster/status-counter.ts";
 import type { HeldState } from "../../src/core/waiting/delivery-wait.ts";
@@ -127,7 +127,7 @@ export class ApiFixture {
   readonly inboxFeed: InboxFeed;
   readonly consumerClaims: ConsumerClaims;
   readonly inboxes: InboxDirectory;
-  readonly ports: ApiPorts;
+  readonly services: ApiServices;
   readonly app: Hono;
   readonly #drop: () => Promise<void>;
   #connections: StoredConnection[] = [];
@@ -157,8 +157,8 @@ export class ApiFixture {
       inlineResultBytesMax: INLINE_RESULT_BYTES_MAX,
       claims: this.consumerClaims,
     });
-    this.ports = this.#ports();
-    this.app = checkedApp(this.ports);
+    this.services = this.#services();
+    this.app = checkedApp(this.services);
   }
 
   /** With an admin key for `request`, and a connection `default` at pulse. */
@@ -314,7 +314,7 @@ export class ApiFixture {
     return uuidV7(this.clock.now(), shard, randomBytes(8));
   }
 
-  #ports(): ApiPorts {
+  #services(): ApiServices {
     const note =
       (name: string) =>
       async (...call: unknown[]) => {

@@ -127,7 +127,7 @@ describe("the audit log", () => {
       "DELETE /v1/console-links": () => change("DELETE", "/v1/console-links"),
     };
     const changesNothing = ["POST /v1/providers/{name}/try"];
-    const served = apiRoutes(api.ports)
+    const served = apiRoutes(api.services)
       .map(({ description }) => description)
       .filter(({ scope, method }) => scope === "admin" && method !== "GET")
       .map(({ method, path }) => `${method} ${path}`);

@@ -22,7 +22,7 @@ const FOREIGN_PROVIDER = "foreign-provider";
 
 beforeAll(async () => {
   api = await ApiFixture.open();
-  routes = apiRoutes(api.ports).map(({ description }) => description);
+  routes = apiRoutes(api.services).map(({ description }) => description);
   foreign = await objectsOf(api, FOREIGN_PROVIDER);
 });
 afterAll(() => api.close());

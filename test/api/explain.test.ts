@@ -34,12 +34,12 @@ describe("reasons that only a busy gateway shows", () => {
 
   it("an explanation says that the connection of the job was deleted", async () => {
     const { job } = await api.subscribe();
-    const { factsOf } = api.ports.connections;
-    Object.assign(api.ports.connections, {
+    const { factsOf } = api.services.connections;
+    Object.assign(api.services.connections, {
       factsOf: () => ({ state: "unusable", probeAtMs: null }),
     });
     expect(await explained(job.id)).toMatchObject({ reason: "connection_unusable" });
-    Object.assign(api.ports.connections, { factsOf });
+    Object.assign(api.services.connections, { factsOf });
   });
 
   it("an explanation says that a subscription among very many has not had its turn", async () => {

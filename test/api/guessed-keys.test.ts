@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { checkedApp } from "../support/checked-app.ts";
-import type { ApiPorts } from "../../src/api/context.ts";
+import type { ApiServices } from "../../src/api/services.ts";
 import { hashApiKey, newApiKey } from "../../src/runtime/secrets/api-key.ts";
 import { createApiKey } from "../../src/store/projects/api-keys.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
@@ -135,15 +135,15 @@ describe("an address that sends many refused keys", () => {
 });
 
 describe("on another node", () => {
-  const otherNode = (): ApiPorts & { apiKeys: ApiFixture["apiKeys"] } => ({
-    ...api.ports,
+  const otherNode = (): ApiServices & { apiKeys: ApiFixture["apiKeys"] } => ({
+    ...api.services,
     apiKeys: api.keyDirectory(),
   });
 
   it("on another node, a key works right after it was created, and is looked up once", async () => {
-    const ports = otherNode();
-    await ports.apiKeys.start();
-    const app = checkedApp(ports);
+    const services = otherNode();
+    await services.apiKeys.start();
+    const app = checkedApp(services);
     const calls = notedCalls();
     for (const key of [newApiKey(), oldGuess()]) {
       await createApiKey(api.database, {
@@ -161,14 +161,14 @@ describe("on another node", () => {
       expect((await askFrom("203.0.113.1", key, {}, app)).status).toBe(200);
       expect(calls()).toEqual(["list-connections"]);
     }
-    await ports.apiKeys.stop();
+    await services.apiKeys.stop();
   });
 
   it("on another node, a revoked key is refused within a second", async () => {
-    const ports = otherNode();
+    const services = otherNode();
     const key = await api.addKey(["subscriptions:read"]);
-    await ports.apiKeys.start();
-    const app = checkedApp(ports);
+    await services.apiKeys.start();
+    const app = checkedApp(services);
     const ask = () => app.request("/v1/providers", { headers: { authorization: `Bearer ${key}` } });
     expect((await ask()).status).toBe(200);
     const [row] = await api.sql(`select id from api_keys where key_hash = $1`, [hashApiKey(key)]);
@@ -182,17 +182,17 @@ describe("on another node", () => {
       },
       { timeout: 60_000 },
     );
-    await ports.apiKeys.stop();
+    await services.apiKeys.stop();
   });
 
   it("on another node, a key in memory is trusted for at most five seconds without news of it", async () => {
-    const ports = otherNode();
+    const services = otherNode();
     const key = await api.addKey(["admin"]);
-    await ports.apiKeys.start();
-    await ports.apiKeys.stop();
-    expect(ports.apiKeys.find(hashApiKey(key))).not.toBeNull();
+    await services.apiKeys.start();
+    await services.apiKeys.stop();
+    expect(services.apiKeys.find(hashApiKey(key))).not.toBeNull();
     api.clock.advance(5_000);
-    expect(ports.apiKeys.find(hashApiKey(key))).toBeNull();
+    expect(services.apiKeys.find(hashApiKey(key))).toBeNull();
   });
 });
 

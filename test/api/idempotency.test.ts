@@ -206,7 +206,7 @@ it("keys are forgotten after a day", async () => {
 });
 
 it("every POST takes the header, but those that are harmless to repeat", () => {
-  const without = apiRoutes(api.ports)
+  const without = apiRoutes(api.services)
     .map(({ description }) => description)
     .filter(({ method, headers }) => {
       return method === "POST" && !("Idempotency-Key" in (headers?.shape ?? {}));

@@ -20,7 +20,7 @@ async function subscribe(statusUrl: string | undefined, baseUrl: string | null) 
   const written = provider.definition;
   const { name } = provider;
   const known = { name, provider, written, source: "built_in", version: null } as const;
-  const ports: ValidationContext = {
+  const services: ValidationContext = {
     providers: {
       find: () => known,
       findFresh: () => Promise.resolve(known),
@@ -42,7 +42,7 @@ async function subscribe(statusUrl: string | undefined, baseUrl: string | null) 
   const text = JSON.stringify(request);
   return validateSubscription(
     { projectId: PROJECT_ID, request, text, idempotencyKey: null, trace: null },
-    ports,
+    services,
   );
 }
 

@@ -1,4 +1,4 @@
-import type { ApiPorts } from "../../src/api/context.ts";
+import type { ApiServices } from "../../src/api/services.ts";
 
 export interface Logged {
   readonly level: string;
@@ -7,7 +7,7 @@ export interface Logged {
 }
 
 /** A log that is kept in a list. */
-export function notingLog(logged: Logged[]): ApiPorts["log"] {
+export function notingLog(logged: Logged[]): ApiServices["log"] {
   const at = (level: string) => (fields: object, message: string) =>
     void logged.push({ level, fields, message });
   return {

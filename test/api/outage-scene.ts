@@ -55,7 +55,7 @@ export async function openOutageScene() {
     commands: { send: () => Promise.resolve() },
   });
   const app = checkedApp({
-    ...api.ports,
+    ...api.services,
     database,
     apiKeys: new ApiKeyDirectory(testRuntime({ clock, log: silent }), { database }),
     acceptor,

@@ -87,7 +87,7 @@ describe("the history of the last day", () => {
     minutes.attempted(projectId, "delivered", 150, minuteMs);
     minutes.attempted(projectId, "pending", null, minuteMs + 1);
     // Stored, but the answer to that has not come yet: it is still in memory.
-    await putProjectMinutes(api.database, api.ports.nodeId, minutes.take(clock.now(), 10));
+    await putProjectMinutes(api.database, api.services.nodeId, minutes.take(clock.now(), 10));
     minutes.attempted(projectId, "exhausted", null, clock.now());
     const count = { ...nothingCounted(), endings: 4, completed: 1 };
     const stored = [0, 1, 2].map((step) => {
@@ -168,7 +168,7 @@ it("counts and lists live jobs that are near their deadline", async () => {
 });
 
 it("lists the nodes with their leases and shards, and tells no address", async () => {
-  const id = api.ports.nodeId;
+  const id = api.services.nodeId;
   await api.sql(
     `insert into nodes (id, address, started_at, lease_expires_at, live_jobs)
      values ($1, 'http://10.1.2.3:8080', now() - interval '1 hour', now() + interval '10 s', $2::text::jsonb),

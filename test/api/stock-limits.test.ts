@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { connectionSchema } from "../../src/api/connections/schema.ts";
 import { projectSchema } from "../../src/api/projects/schema.ts";
-import type { ProjectLimitName } from "../../src/core/project-limits.ts";
+import type { ProjectLimitName } from "../../src/core/limits/project-limits.ts";
 import { exampleSource } from "../providers/example-provider.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
 

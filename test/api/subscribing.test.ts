@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Hono } from "hono";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { checkedApp } from "../support/checked-app.ts";
-import type { ApiPorts } from "../../src/api/context.ts";
+import type { ApiServices } from "../../src/api/services.ts";
 import { batchResponseSchema, newSubscriptionSchema } from "../../src/api/http/response-schemas.ts";
 import { parsePublicId } from "../../src/core/ids/ids.ts";
 import { createSecretBox } from "../../src/runtime/secrets/secret-box.ts";
@@ -46,12 +46,12 @@ describe("POST /v1/subscriptions", () => {
   it("tells what to look at although it is stored, singly and in a batch", async () => {
     const message = "new.example.com could not be resolved just now";
     const warnings = [{ code: "callback_host_unresolved", message }] as const;
-    const check: ApiPorts["checkCallbackUrl"] = async (_, text) => ({
+    const check: ApiServices["checkCallbackUrl"] = async (_, text) => ({
       ok: true,
       url: new URL(text),
       warnings: text.includes("new.example.com") ? warnings : [],
     });
-    const app = checkedApp({ ...api.ports, checkCallbackUrl: check });
+    const app = checkedApp({ ...api.services, checkCallbackUrl: check });
     const key = await api.addKey(["subscriptions:write"]);
     const post = async (path: string, body: object): Promise<Json> => {
       const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
@@ -201,9 +201,9 @@ describe("Idempotency-Key", () => {
     const wish = { job_id: "keyed", callback_url: CALLBACK_URL };
     const [oldKey, newKey] = [randomBytes(32), randomBytes(32)];
     const post = async (...ring: Buffer[]) => {
-      const ports = { ...api.ports, secretBox: createSecretBox(ring) };
+      const services = { ...api.services, secretBox: createSecretBox(ring) };
       const key = await api.addKey(["subscriptions:write"]);
-      return checkedApp(ports).request("/v1/subscriptions", {
+      return checkedApp(services).request("/v1/subscriptions", {
         method: "POST",
         headers: {
           authorization: `Bearer ${key}`,
@@ -236,7 +236,7 @@ describe("Idempotency-Key", () => {
         },
         body: JSON.stringify({ job_id: "older", callback_url: CALLBACK_URL }),
       });
-    expect((await request(checkedApp({ ...api.ports, secretBox: box }))).status).toBe(201);
+    expect((await request(checkedApp({ ...api.services, secretBox: box }))).status).toBe(201);
     const [row] = await api.sql(`select request_hash from idempotency_keys where key = 'older'`);
     expect(row.request_hash).toMatch(/^[0-9a-f]{64}$/);
     const again = await request(api.app);

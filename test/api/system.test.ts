@@ -48,9 +48,9 @@ describe("the addresses for operators", () => {
       "readyz",
     ]);
     expect(page).toContain("This node accepts requests.");
-    const withoutConsole = checkedApp({ ...api.ports, hasConsole: false });
+    const withoutConsole = checkedApp({ ...api.services, hasConsole: false });
     expect(await (await withoutConsole.request("/")).text()).toContain('href="sandbox"');
-    const app = checkedApp({ ...api.ports, hasSandbox: false, hasConsole: false });
+    const app = checkedApp({ ...api.services, hasSandbox: false, hasConsole: false });
     const bare = await (await app.request("/")).text();
     expect(bare).not.toMatch(/href="(?:sandbox|console)/);
     expect(bare).not.toContain("<form");
@@ -112,7 +112,7 @@ describe("the addresses for operators", () => {
 
     it("to clients that have the token, and nothing to others", async () => {
       const token = "0123456789abcdef";
-      const app = checkedApp({ ...api.ports, metricsToken: token });
+      const app = checkedApp({ ...api.services, metricsToken: token });
       expect(await shown(scrape({ app, token }))).toBe(true);
       const wrong = await scrape({ app, token: `${token}0`, peer: "127.0.0.1" });
       expect(wrong.status).toBe(401);
@@ -165,7 +165,7 @@ describe("an address that is not there", () => {
 
 describe("an app mounted on this one", () => {
   it("an app mounted on this one leaves the answers to unknown addresses and methods as they were", async () => {
-    const app = checkedApp(api.ports);
+    const app = checkedApp(api.services);
     app.route(
       "/side",
       new Hono().post("/thing", (context) => context.text("made")),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config.ts";
-import type { ProjectLimitName } from "../../src/core/project-limits.ts";
+import type { ProjectLimitName } from "../../src/core/limits/project-limits.ts";
 import { readProjectCommand, runProjectCommand } from "../../src/cli/project.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";

@@ -121,7 +121,7 @@ async function askedBy(call: Call): Promise<string> {
 }
 
 test("each operation of the API has its call: add a new one to src/client/resources.ts and to this list", async () => {
-  const routes = apiRoutes(api.ports).map(({ description }) => description);
+  const routes = apiRoutes(api.services).map(({ description }) => description);
   const expected = routes
     .filter(({ operationId }) => !NO_CALLS.includes(operationId))
     .map(({ operationId, method, path }): [string, string] => [

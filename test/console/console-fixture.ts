@@ -46,7 +46,7 @@ export class ConsoleFixture {
   private constructor(api: ApiFixture) {
     this.api = api;
     this.console = new Console({
-      ...api.ports,
+      ...api.services,
       sandbox,
       api: (request, bindings) => api.app.fetch(request, bindings),
     });
@@ -78,9 +78,9 @@ export class ConsoleFixture {
 
   /** A browser without cookies, at another node of the same gateway. */
   browserAtOtherNode(): Browser {
-    const app = createApp(this.api.ports);
+    const app = createApp(this.api.services);
     const api = (...request: Parameters<typeof app.fetch>) => app.fetch(...request);
-    app.route("/", new Console({ ...this.api.ports, sandbox, api }).app);
+    app.route("/", new Console({ ...this.api.services, sandbox, api }).app);
     return new Browser(app);
   }
 

@@ -168,7 +168,7 @@ describe("objects outside a link's scope don't exist for it", () => {
         event,
         subscription.job.id,
       ]);
-      for (const { description } of apiRoutes(fixture.api.ports)) {
+      for (const { description } of apiRoutes(fixture.api.services)) {
         const { method, path } = description;
         for (const id of path.includes("{id}") ? ids : [""]) {
           const address = path.replaceAll(/\{\w+\}/g, id);

@@ -43,9 +43,9 @@ test("is neither shown nor run for a key that may only read", async () => {
 });
 
 test("is not there where the sandbox is off", async () => {
-  const { ports, app } = fixture.api;
+  const { services, app } = fixture.api;
   const api = (...request: Parameters<typeof app.fetch>) => app.fetch(...request);
-  const bare = new Console({ ...ports, sandbox: null, api });
+  const bare = new Console({ ...services, sandbox: null, api });
   const cookie = [...writer.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
   const get = (path: string) =>
     bare.app.request(`https://ringback.example.com/console/${path}`, {

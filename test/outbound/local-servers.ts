@@ -4,7 +4,7 @@ import { createServer as createTcpServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { type AddressGuard, createAddressGuard } from "../../src/outbound/guard/address-guard.ts";
-import { FairSemaphore } from "../../src/lanes/fair-semaphore.ts";
+import { FairSemaphore } from "../../src/lanes/shares/fair-semaphore.ts";
 import { type Clock, systemClock } from "../../src/runtime/clock.ts";
 import { NameLookupError } from "../../src/outbound/names/name-lookup-error.ts";
 import { RequestClient } from "../../src/outbound/request-client.ts";

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { describe, expect, test, vi } from "vitest";
-import { FairSemaphore } from "../../src/lanes/fair-semaphore.ts";
+import { FairSemaphore } from "../../src/lanes/shares/fair-semaphore.ts";
 import { get, openClient, post, PROJECT, serveHttp, serveTcp } from "./local-servers.ts";
 
 /** Answers everything. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { PollCeilings } from "../../src/core/poll-ceilings.ts";
+import type { PollCeilings } from "../../src/core/limits/poll-ceilings.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { CONNECTION_ID } from "../support/rows.ts";
 import { answeredJson, NO_CEILINGS } from "./jobs.ts";

@@ -1,4 +1,4 @@
-import type { PollCeilings } from "../../src/core/poll-ceilings.ts";
+import type { PollCeilings } from "../../src/core/limits/poll-ceilings.ts";
 import { ENDING_EVENT_TYPES, eventMask } from "../../src/core/delivery/event.ts";
 import { Origin } from "../../src/lanes/origin.ts";
 import type { OriginGate } from "../../src/lanes/origin-gate.ts";

@@ -1,11 +1,11 @@
 import type { Hono } from "hono";
 import { createApp } from "../../src/api/app.ts";
-import type { ApiPorts } from "../../src/api/context.ts";
+import type { ApiServices } from "../../src/api/services.ts";
 import { DescribedAnswers } from "./described-answers.ts";
 
 /** The API, each of whose answers to `request` is checked against its own document. */
-export function checkedApp(ports: ApiPorts): Hono {
-  const app = createApp(ports);
+export function checkedApp(services: ApiServices): Hono {
+  const app = createApp(services);
   const request = app.request.bind(app);
   let described: Promise<DescribedAnswers> | undefined;
   const describe = async (): Promise<DescribedAnswers> =>

@@ -4,7 +4,7 @@ import {
   type ProjectLimitName,
   type ProjectLimits,
   type ProjectLimitValues,
-} from "../../src/core/project-limits.ts";
+} from "../../src/core/limits/project-limits.ts";
 
 /** The limits of projects as a test sets them: the defaults unless it says otherwise. */
 export class TestLimits implements ProjectLimits {

@@ -24,11 +24,11 @@ function beyond(): never {
 
 beforeAll(async () => {
   api = await ApiFixture.open();
-  const { connections, providers } = api.ports;
+  const { connections, providers } = api.services;
   const stored = await api.storedConnections();
   foreignId = publicId("connection", stored[0]?.id ?? "");
   const via = new Via(testRuntime({ clock: api.clock }), {
-    api: submitThrough(api.ports, { storeTimeoutMs: 0, isStopping: () => false }),
+    api: submitThrough(api.services, { storeTimeoutMs: 0, isStopping: () => false }),
     limits: api.limits,
     settings: { connectTimeoutMs: 1_000, idleTimeoutMs: 1_000, heldAnswersBytesMax: 0 },
     publicUrl: null,

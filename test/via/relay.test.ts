@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "vitest";
 import { describe, expect, test } from "vitest";
-import { MemoryBudget } from "../../src/lanes/memory-budget.ts";
+import { MemoryBudget } from "../../src/lanes/shares/memory-budget.ts";
 import { SystemClock } from "../../src/runtime/clock.ts";
 import { LOOKED_AT_BYTES_MAX, Relay, type HeldBody } from "../../src/via/relay.ts";
 

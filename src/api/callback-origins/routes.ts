@@ -8,7 +8,7 @@ import {
   PENDING_COUNTED_MAX,
 } from "../../store/deliveries/callback-origins.ts";
 import type { ReportedLane } from "../../store/lane-states.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { jsonAnswer, pageAnswer } from "../http/answer.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { refused } from "../http/problem.ts";
@@ -22,11 +22,11 @@ const BODY_BYTES_MAX = 16 * 1024;
 /** An origin may have 2048 characters. */
 const CURSOR_CHARACTERS_MAX = 4096;
 
-export function callbackOriginRoutes(ports: ApiPorts): Route[] {
-  return [list(ports), tryNow(ports)];
+export function callbackOriginRoutes(services: ApiServices): Route[] {
+  return [list(services), tryNow(services)];
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineRoute({
     operationId: "listCallbackOrigins",
     method: "GET",
@@ -55,7 +55,7 @@ function list(ports: ApiPorts): Route {
         limit: limit + 1,
       });
       const page = rows.slice(0, limit);
-      const reports = await ports.lanes.origins(
+      const reports = await services.lanes.origins(
         database,
         projectId,
         page.map(({ origin }) => origin),
@@ -69,7 +69,7 @@ function list(ports: ApiPorts): Route {
   });
 }
 
-function tryNow(ports: ApiPorts): Route {
+function tryNow(services: ApiServices): Route {
   return defineRoute({
     operationId: "tryCallbackOrigin",
     method: "POST",
@@ -94,11 +94,11 @@ function tryNow(ports: ApiPorts): Route {
       if (found === null) {
         return refused("not_found", `Nothing of the project waits for ${origin}.`);
       }
-      const reports = await ports.lanes.origins(database, projectId, [origin]);
-      const nowMs = ports.clock.now();
+      const reports = await services.lanes.origins(database, projectId, [origin]);
+      const nowMs = services.clock.now();
       const first = await bringForward(database, { projectId, origin, nowMs });
-      if (first !== null) await ports.commands.redelivered([first]);
-      await ports.lanes.tryOrigin({ projectId, origin, reports });
+      if (first !== null) await services.commands.redelivered([first]);
+      await services.lanes.tryOrigin({ projectId, origin, reports });
       return jsonAnswer(202, originJson(found, reports));
     },
   });

@@ -2,7 +2,7 @@ import { jsonAnswer } from "../http/answer.ts";
 import { CallbackTestBudget } from "./budget.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import type { TestedCallback } from "../../delivery/attempt/test-callback.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { problemOfParts } from "../http/problem.ts";
 import { defineRoute, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
@@ -10,12 +10,12 @@ import { callbackTestRequestSchema, callbackTestSchema } from "./schema.ts";
 
 const BODY_BYTES_MAX = 16 * 1024;
 
-export function callbackTestRoutes(ports: ApiPorts): Route[] {
-  return [test(ports)];
+export function callbackTestRoutes(services: ApiServices): Route[] {
+  return [test(services)];
 }
 
-function test(ports: ApiPorts): Route {
-  const budget = new CallbackTestBudget(ports.limits, ports.clock);
+function test(services: ApiServices): Route {
+  const budget = new CallbackTestBudget(services.limits, services.clock);
   return defineRoute({
     operationId: "testCallback",
     method: "POST",
@@ -32,13 +32,13 @@ function test(ports: ApiPorts): Route {
     success: { status: 200, description: "The exchange.", schema: callbackTestSchema },
     problems: ["callback_url_refused", "too_many_tests"],
     async handle({ caller: { projectId }, body }) {
-      const checked = await ports.checkCallbackUrl(projectId, body.callback_url);
+      const checked = await services.checkCallbackUrl(projectId, body.callback_url);
       if (!checked.ok) {
         const part = { pointer: "/callback_url", detail: checked.reason };
         return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };
       }
       if (!budget.begin(projectId)) {
-        return limitRefusal(ports.limits, {
+        return limitRefusal(services.limits, {
           projectId,
           name: "callback_tests_running",
           code: "too_many_tests",
@@ -49,7 +49,13 @@ function test(ports: ApiPorts): Route {
       try {
         const { href: url } = checked.url;
         const { headers = {}, secret = null, signatures = null } = body;
-        const tested = await ports.delivery.test({ projectId, url, headers, secret, signatures });
+        const tested = await services.delivery.test({
+          projectId,
+          url,
+          headers,
+          secret,
+          signatures,
+        });
         return jsonAnswer(200, testJson(url, tested), { "cache-control": "no-store" });
       } finally {
         budget.end(projectId);

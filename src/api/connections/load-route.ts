@@ -1,5 +1,5 @@
 import { publicId } from "../../core/ids/ids.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { defineRoute, type Route } from "../http/route.ts";
@@ -8,7 +8,7 @@ import { totalLoad } from "./total-load.ts";
 import { loadView } from "./view.ts";
 
 /** The load of the project's connections over all nodes. */
-export function connectionLoadsRoute({ connectionLoads }: ApiPorts): Route {
+export function connectionLoadsRoute({ connectionLoads }: ApiServices): Route {
   return defineRoute({
     operationId: "getConnectionLoads",
     method: "GET",

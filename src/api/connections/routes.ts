@@ -33,7 +33,7 @@ import { defineCreatingRoute } from "../http/creating-route.ts";
 import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { pagingParameters } from "../request/list-query.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { problemOfParts, refused } from "../http/problem.ts";
 import type { Problem, Refusal } from "../http/problem.ts";
 import { defineRoute, notFound } from "../http/route.ts";
@@ -46,11 +46,17 @@ const TAG = "Connections";
 const BODY_BYTES_MAX = 256 * 1024;
 const PAUSED_BY_HAND = "Paused through the API.";
 
-export function connectionRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
-  return [list(ports), create(ports, newUuid), read(ports), change(ports), remove(ports)];
+export function connectionRoutes(services: ApiServices, newUuid: UuidSource): Route[] {
+  return [
+    list(services),
+    create(services, newUuid),
+    read(services),
+    change(services),
+    remove(services),
+  ];
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineListRoute({
     operationId: "listConnections",
     path: "/v1/connections",
@@ -60,12 +66,12 @@ function list(ports: ApiPorts): Route {
     query: z.strictObject(pagingParameters),
     schema: connectionPageSchema,
     find: (wanted, { database }) => listConnections(database, wanted),
-    items: (rows) => rows.map((row) => connectionJson(row, ports)),
+    items: (rows) => rows.map((row) => connectionJson(row, services)),
   });
 }
 
-function create(ports: ApiPorts, newUuid: UuidSource): Route {
-  return defineCreatingRoute(ports, {
+function create(services: ApiServices, newUuid: UuidSource): Route {
+  return defineCreatingRoute(services, {
     operationId: "createConnection",
     path: "/v1/connections",
     tag: TAG,
@@ -83,21 +89,21 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     async handle(request) {
       const { database, body } = request;
       const { projectId } = request.caller;
-      const provider = await findProvider(ports, projectId, body.provider);
-      if (provider === null) return unknownProvider(ports, projectId);
+      const provider = await findProvider(services, projectId, body.provider);
+      if (provider === null) return unknownProvider(services, projectId);
       const baseUrl = body.base_url ?? null;
       const { credential } = body;
       const problem = connectionProblem(
         { projectId, provider, baseUrl, credential: credential ?? "" },
-        ports,
+        services,
       );
       if (problem !== null) return { ok: false, problem };
-      const badPlace = await callbackRefusal(projectId, body.callback_url, ports);
+      const badPlace = await callbackRefusal(projectId, body.callback_url, services);
       if (badPlace !== null) return badPlace;
-      const refusal = await stockRefusal("connections", { projectId, database }, ports);
+      const refusal = await stockRefusal("connections", { projectId, database }, services);
       if (refusal !== null) return refusal;
       const name = body.name ?? DEFAULT_CONNECTION;
-      const id = newUuid(ports.clock.now(), 0);
+      const id = newUuid(services.clock.now(), 0);
       const wanted = {
         id,
         projectId,
@@ -107,11 +113,11 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         credential:
           credential === undefined
             ? null
-            : ports.secretBox.seal(credential, { column: "connections.credential", id }),
+            : services.secretBox.seal(credential, { column: "connections.credential", id }),
         agreedHosts: credential === undefined ? null : credentialHosts(provider, baseUrl),
         settings: storedSettings(body.settings, viaOf(body, {})),
       };
-      const reply = await auditedRequest(ports, request, "create-connection", (within, note) =>
+      const reply = await auditedRequest(services, request, "create-connection", (within, note) =>
         request.once(within, async () => {
           const created = await createConnection(within, wanted);
           if (created === null) return connectionExists(provider.name, name);
@@ -121,16 +127,16 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
             subject,
             details: { provider: provider.name, name },
           });
-          return jsonAnswer(201, connectionJson(created, ports));
+          return jsonAnswer(201, connectionJson(created, services));
         }),
       );
-      await ports.connections.refresh();
+      await services.connections.refresh();
       return reply;
     },
   });
 }
 
-function read(ports: ApiPorts): Route {
+function read(services: ApiServices): Route {
   return defineReadRoute({
     operationId: "getConnection",
     path: "/v1/connections/{id}",
@@ -140,11 +146,11 @@ function read(ports: ApiPorts): Route {
     idKind: "connection",
     success: { status: 200, description: "The connection.", schema: connectionSchema },
     find: findConnection,
-    json: (found) => connectionJson(found, ports),
+    json: (found) => connectionJson(found, services),
   });
 }
 
-function change(ports: ApiPorts): Route {
+function change(services: ApiServices): Route {
   return defineRoute({
     operationId: "updateConnection",
     method: "PATCH",
@@ -162,10 +168,10 @@ function change(ports: ApiPorts): Route {
       const key = { projectId, id };
       const found = await findConnection(database, key);
       if (found === null) return notFound("connection", publicId("connection", id));
-      const provider = await findProvider(ports, projectId, found.provider);
-      const refusal = changeRefusal({ found, body, provider, projectId }, ports);
+      const provider = await findProvider(services, projectId, found.provider);
+      const refusal = changeRefusal({ found, body, provider, projectId }, services);
       if (refusal !== null) return refusal;
-      const badPlace = await callbackRefusal(projectId, body.callback_url, ports);
+      const badPlace = await callbackRefusal(projectId, body.callback_url, services);
       if (badPlace !== null) return badPlace;
       const { base_url: baseUrl, credential, settings, status: state = body.state } = body;
       const { via: viaBefore = {}, ...settingsBefore } = found.settings;
@@ -173,7 +179,10 @@ function change(ports: ApiPorts): Route {
       const wanted: ConnectionChange = {
         ...(credential !== undefined &&
           provider !== null && {
-            credential: ports.secretBox.seal(credential, { column: "connections.credential", id }),
+            credential: services.secretBox.seal(credential, {
+              column: "connections.credential",
+              id,
+            }),
             agreedHosts: credentialHosts(provider, baseUrl === undefined ? found.baseUrl : baseUrl),
           }),
         ...(baseUrl !== undefined && { baseUrl: baseUrl === null ? null : hrefOf(baseUrl) }),
@@ -183,7 +192,7 @@ function change(ports: ApiPorts): Route {
         ...(state !== undefined && { state }),
       };
       const changed = await auditedRequest(
-        ports,
+        services,
         request,
         "change-connection",
         async (within, note) => {
@@ -199,13 +208,13 @@ function change(ports: ApiPorts): Route {
         },
       );
       if (changed === null) return notFound("connection", publicId("connection", id));
-      await ports.connections.refresh();
-      return jsonAnswer(200, connectionJson(changed, ports));
+      await services.connections.refresh();
+      return jsonAnswer(200, connectionJson(changed, services));
     },
   });
 }
 
-function remove(ports: ApiPorts): Route {
+function remove(services: ApiServices): Route {
   return defineRoute({
     operationId: "deleteConnection",
     method: "DELETE",
@@ -220,7 +229,7 @@ function remove(ports: ApiPorts): Route {
       const { id } = request;
       const { projectId } = request.caller;
       const done = await auditedRequest(
-        ports,
+        services,
         request,
         "delete-connection",
         async (within, note) => {
@@ -240,7 +249,7 @@ function remove(ports: ApiPorts): Route {
               "subscriptions.",
           );
         case "deleted":
-          await ports.connections.refresh();
+          await services.connections.refresh();
           return NO_CONTENT;
       }
     },
@@ -254,10 +263,10 @@ interface Change {
   readonly projectId: string;
 }
 
-function changeRefusal(change: Change, ports: ApiPorts): Refusal | null {
+function changeRefusal(change: Change, services: ApiServices): Refusal | null {
   const { found, body, provider } = change;
   if (body.base_url === undefined && body.credential === undefined) return null;
-  if (provider === null) return unknownProvider(ports, change.projectId);
+  if (provider === null) return unknownProvider(services, change.projectId);
   const problem = connectionProblem(
     {
       projectId: change.projectId,
@@ -265,7 +274,7 @@ function changeRefusal(change: Change, ports: ApiPorts): Refusal | null {
       baseUrl: body.base_url === undefined ? found.baseUrl : body.base_url,
       credential: body.credential,
     },
-    ports,
+    services,
   );
   if (problem !== null) return { ok: false, problem };
   if (leadsElsewhere(found, body, provider) && body.credential === undefined) {
@@ -295,7 +304,7 @@ function leadsElsewhere(
 }
 
 async function findProvider(
-  { providers }: ApiPorts,
+  { providers }: ApiServices,
   projectId: string,
   name: string,
 ): Promise<Provider | null> {
@@ -303,7 +312,7 @@ async function findProvider(
   return known?.provider ?? null;
 }
 
-function unknownProvider({ providers }: ApiPorts, projectId: string): Refusal {
+function unknownProvider({ providers }: ApiServices, projectId: string): Refusal {
   const detail = unknownProviderDetail(projectId, providers);
   const problem = problemOfParts("unknown_provider", [{ pointer: "/provider", detail }]);
   return { ok: false, problem };
@@ -350,10 +359,10 @@ function viaOf(
 async function callbackRefusal(
   projectId: string,
   url: string | null | undefined,
-  ports: ApiPorts,
+  services: ApiServices,
 ): Promise<Refusal | null> {
   if (url === undefined || url === null) return null;
-  const check = await ports.checkCallbackUrl(projectId, url);
+  const check = await services.checkCallbackUrl(projectId, url);
   if (check.ok) return null;
   const part = { pointer: "/callback_url", detail: check.reason };
   return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };
@@ -372,7 +381,7 @@ function connectionProblem(
     /** Undefined when it is not changed. */
     readonly credential: string | undefined;
   },
-  { checkUpstreamUrl }: Pick<ApiPorts, "checkUpstreamUrl">,
+  { checkUpstreamUrl }: Pick<ApiServices, "checkUpstreamUrl">,
 ): Problem | null {
   const { projectId, provider, baseUrl, credential = ANY_CREDENTIAL } = connection;
   const check = baseUrl === null ? null : checkUpstreamUrl(projectId, baseUrl, provider.name);

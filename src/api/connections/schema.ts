@@ -1,4 +1,4 @@
-import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
+import { PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
 import { z } from "@hono/zod-openapi";
 import { isPrintable } from "../../core/printable.ts";
 import { idSchema, isoTimeSchema, orNull, pageOf, stateAlias } from "../http/response-schemas.ts";

@@ -3,12 +3,15 @@ import type { LaneHold } from "../../core/waiting/lane-stand.ts";
 import type { ConnectionRecord } from "../../store/connections/manage-connections.ts";
 import { isoTime } from "../http/iso-time.ts";
 import type { ConnectionLoad } from "../../polling/upstream/upstreams.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 
 /** A connection as JSON text. */
-export function connectionJson(of: ConnectionRecord, ports: Pick<ApiPorts, "upstreams">): string {
+export function connectionJson(
+  of: ConnectionRecord,
+  services: Pick<ApiServices, "upstreams">,
+): string {
   const { via = {}, ...settings } = of.settings;
-  const load = ports.upstreams.loadOf(of.id);
+  const load = services.upstreams.loadOf(of.id);
   return JSON.stringify({
     id: publicId("connection", of.id),
     object: "connection",

@@ -10,7 +10,7 @@ import {
   type StoredConsoleLink,
 } from "../../store/projects/console-links.ts";
 import { findSubscription } from "../../store/subscriptions/subscription-record.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { scopeRefusal } from "../http/auth.ts";
 import { defineCreatingRoute } from "../http/creating-route.ts";
@@ -30,12 +30,12 @@ const LINKS_PATH = "/console/links";
 
 const newUuid = createUuidSource();
 
-/** @param ports of a gateway that serves the console */
-export function consoleLinkRoutes(ports: ApiPorts): Route[] {
-  return [list(ports), create(ports), revokeOne(ports), revoke(ports)];
+/** @param services of a gateway that serves the console */
+export function consoleLinkRoutes(services: ApiServices): Route[] {
+  return [list(services), create(services), revokeOne(services), revoke(services)];
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineListRoute({
     operationId: "listConsoleLinks",
     path: "/v1/console-links",
@@ -47,11 +47,11 @@ function list(ports: ApiPorts): Route {
     query: z.strictObject(pagingParameters),
     schema: consoleLinkPageSchema,
     find: (wanted, { database }) => listConsoleLinks(database, wanted),
-    items: (rows) => rows.map((row) => JSON.stringify(linkView(row, ports))),
+    items: (rows) => rows.map((row) => JSON.stringify(linkView(row, services))),
   });
 }
 
-function linkView(of: StoredConsoleLink, { projects }: Pick<ApiPorts, "projects">): object {
+function linkView(of: StoredConsoleLink, { projects }: Pick<ApiServices, "projects">): object {
   const { subscriptionId, createdAtMs } = of;
   const allFromMs = projects.get(of.projectId)?.settings.console_links_from_ms ?? 0;
   const revokedWithAllMs = createdAtMs < allFromMs ? allFromMs : null;
@@ -68,8 +68,8 @@ function linkView(of: StoredConsoleLink, { projects }: Pick<ApiPorts, "projects"
   };
 }
 
-function create(ports: ApiPorts): Route {
-  return defineCreatingRoute(ports, {
+function create(services: ApiServices): Route {
+  return defineCreatingRoute(services, {
     operationId: "createConsoleLink",
     path: "/v1/console-links",
     tag: TAG,
@@ -92,12 +92,12 @@ function create(ports: ApiPorts): Route {
         const part = { pointer: "/subscription_id", detail };
         return { ok: false, problem: problemOfParts("validation_failed", [part]) };
       }
-      const createdAtMs = ports.clock.now();
+      const createdAtMs = services.clock.now();
       const expiresAtMs = createdAtMs + body.expires_in_s * 1000;
       const id = newUuid(createdAtMs, 0);
       const mayRedeliver = body.may_redeliver;
       const link = { id, projectId, keyHash, limit, mayRedeliver, createdAtMs, expiresAtMs };
-      return auditedRequest(ports, request, "create-console-link", (within, note) =>
+      return auditedRequest(services, request, "create-console-link", (within, note) =>
         request.once(within, async () => {
           note({
             action: "console_link.created",
@@ -122,7 +122,7 @@ function create(ports: ApiPorts): Route {
           const made = {
             id: publicId("consoleLink", id),
             object: "console_link",
-            url: `${ports.publicUrl()}${LINKS_PATH}/${sealLink(ports.secretBox, link)}/`,
+            url: `${services.publicUrl()}${LINKS_PATH}/${sealLink(services.secretBox, link)}/`,
             subscription_id: limit.kind === "subscription" ? limit.id : null,
             metadata: limit.kind === "metadata" ? limit.filter : null,
             may_redeliver: mayRedeliver,
@@ -135,7 +135,7 @@ function create(ports: ApiPorts): Route {
   });
 }
 
-function revokeOne(ports: ApiPorts): Route {
+function revokeOne(services: ApiServices): Route {
   return defineRoute({
     operationId: "revokeConsoleLink",
     method: "DELETE",
@@ -148,10 +148,10 @@ function revokeOne(ports: ApiPorts): Route {
     success: { status: 204, description: "Link revoked (idempotent)." },
     async handle(request) {
       const { id, caller } = request;
-      const link = { projectId: caller.projectId, id, nowMs: ports.clock.now() };
+      const link = { projectId: caller.projectId, id, nowMs: services.clock.now() };
       const subject = publicId("consoleLink", id);
       const name = "revoke-console-link";
-      const outcome = await auditedRequest(ports, request, name, async (within, note) => {
+      const outcome = await auditedRequest(services, request, name, async (within, note) => {
         const done = await revokeConsoleLink(within, link);
         if (done === "revoked") note({ action: "console_link.revoked", subject, details: {} });
         return done;
@@ -161,7 +161,7 @@ function revokeOne(ports: ApiPorts): Route {
   });
 }
 
-function revoke(ports: ApiPorts): Route {
+function revoke(services: ApiServices): Route {
   return defineRoute({
     operationId: "revokeConsoleLinks",
     method: "DELETE",
@@ -175,13 +175,13 @@ function revoke(ports: ApiPorts): Route {
     success: { status: 204, description: "Links revoked (idempotent)." },
     async handle(request) {
       const { projectId } = request.caller;
-      const change = { console_links_from_ms: ports.clock.now() + 1 };
-      await auditedRequest(ports, request, "revoke-console-links", async (within, note) => {
+      const change = { console_links_from_ms: services.clock.now() + 1 };
+      await auditedRequest(services, request, "revoke-console-links", async (within, note) => {
         await changeProjectSettings(within, projectId, change);
         const subject = publicId("project", projectId);
         note({ action: "console_links.revoked", subject, details: {} });
       });
-      await ports.projects.refresh();
+      await services.projects.refresh();
       return NO_CONTENT;
     },
   });

@@ -14,7 +14,7 @@ import { defineCreatingRoute, isReplayed } from "../http/creating-route.ts";
 import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import type { Refusal } from "../http/problem.ts";
 import { redeliveryPageSchema, redeliveryRequestSchema, redeliverySchema } from "./schema.ts";
 import { defineRoute, notFound, type Route } from "../http/route.ts";
@@ -49,12 +49,12 @@ const BODY_BYTES_MAX = 16 * 1024;
 /** A dry run is answered with its count if counting takes no longer than this. */
 const COUNTED_WITHIN_MS = 2_000;
 
-export function redeliveryRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
-  return [create(ports, newUuid), list(), read(), cancel(ports)];
+export function redeliveryRoutes(services: ApiServices, newUuid: UuidSource): Route[] {
+  return [create(services, newUuid), list(), read(), cancel(services)];
 }
 
-function create(ports: ApiPorts, newUuid: UuidSource): Route {
-  return defineCreatingRoute(ports, {
+function create(services: ApiServices, newUuid: UuidSource): Route {
+  return defineCreatingRoute(services, {
     operationId: "createRedelivery",
     path: "/v1/redeliveries",
     tag: TAG,
@@ -71,7 +71,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     async handle(request) {
       const { database, body } = request;
       const { projectId } = request.caller;
-      const { redeliveries, clock } = ports;
+      const { redeliveries, clock } = services;
       const nowMs = clock.now();
       const id = newUuid(nowMs, redeliveries.shardForNew());
       const isDryRun = body.dry_run ?? false;
@@ -88,14 +88,14 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         perSecond: body.deliveries_per_second ?? redeliveries.perSecondDefault,
       };
       const isOwedMuch =
-        (ports.limits.used(projectId, "owed_deliveries") ?? 0) >=
-        ports.limits.allowed(projectId, "owed_deliveries");
-      if (isOwedMuch) return owedMuch(projectId, ports);
-      const runningMax = ports.limits.allowed(projectId, "redeliveries_running");
+        (services.limits.used(projectId, "owed_deliveries") ?? 0) >=
+        services.limits.allowed(projectId, "owed_deliveries");
+      if (isOwedMuch) return owedMuch(projectId, services);
+      const runningMax = services.limits.allowed(projectId, "redeliveries_running");
       const reply = await withinTransaction(database, "create-redelivery", (within) =>
         request.once(within, async () => {
           if (!(await createRedelivery(within, requested, runningMax)))
-            return tooMany(projectId, ports);
+            return tooMany(projectId, services);
           return jsonAnswer(202, redeliveryJson(await storedRedelivery(within, { projectId, id })));
         }),
       );
@@ -125,7 +125,7 @@ async function storedRedelivery(
   return stored;
 }
 
-function owedMuch(projectId: string, { limits }: ApiPorts): Refusal {
+function owedMuch(projectId: string, { limits }: ApiServices): Refusal {
   return limitRefusal(limits, {
     projectId,
     name: "owed_deliveries",
@@ -135,7 +135,7 @@ function owedMuch(projectId: string, { limits }: ApiPorts): Refusal {
   });
 }
 
-function tooMany(projectId: string, { limits }: ApiPorts): Refusal {
+function tooMany(projectId: string, { limits }: ApiServices): Refusal {
   return limitRefusal(limits, {
     projectId,
     name: "redeliveries_running",
@@ -175,7 +175,7 @@ function read(): Route {
   });
 }
 
-function cancel(ports: ApiPorts): Route {
+function cancel(services: ApiServices): Route {
   return defineRoute({
     operationId: "cancelRedelivery",
     method: "DELETE",
@@ -187,7 +187,7 @@ function cancel(ports: ApiPorts): Route {
     idKind: "redelivery",
     success: { status: 204, description: "Redelivery canceled (idempotent)." },
     async handle({ database, caller: { projectId }, id }) {
-      const nowMs = ports.clock.now();
+      const nowMs = services.clock.now();
       const isThere = await cancelRedelivery(database, { projectId, id, nowMs });
       return isThere ? NO_CONTENT : notFound("redelivery", publicId("redelivery", id));
     },

@@ -6,7 +6,7 @@ import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { deliveryJson } from "./view.ts";
 import { deliveryFiltersSchema } from "./schema.ts";
 import type { DeliveryRecord } from "../../store/deliveries/delivery-record.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { deliveryWaits } from "../waiting.ts";
 import { refused } from "../http/problem.ts";
 import {
@@ -19,11 +19,11 @@ import type { Route, RouteRequest } from "../http/route.ts";
 
 const TAG = "Deliveries";
 
-export function deliveryRoutes(ports: ApiPorts): Route[] {
-  return [list(ports), read(ports), again(ports)];
+export function deliveryRoutes(services: ApiServices): Route[] {
+  return [list(services), read(services), again(services)];
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineListRoute({
     operationId: "listDeliveries",
     path: "/v1/deliveries",
@@ -44,7 +44,7 @@ function list(ports: ApiPorts): Route {
         createdAfterMs: query.created_after ?? null,
         createdBeforeMs: query.created_before ?? null,
       }),
-    items: (rows, request) => deliveryItems(rows, request, ports),
+    items: (rows, request) => deliveryItems(rows, request, services),
   });
 }
 
@@ -52,13 +52,13 @@ function list(ports: ApiPorts): Route {
 export async function deliveryItems(
   rows: readonly DeliveryRecord[],
   { database, caller }: Pick<RouteRequest<unknown, unknown>, "database" | "caller">,
-  ports: ApiPorts,
+  services: ApiServices,
 ): Promise<string[]> {
-  const waits = await deliveryWaits(database, ports, caller.projectId, rows);
+  const waits = await deliveryWaits(database, services, caller.projectId, rows);
   return rows.map((row) => deliveryJson(row, waits));
 }
 
-function read(ports: ApiPorts): Route {
+function read(services: ApiServices): Route {
   return defineReadRoute({
     operationId: "getDelivery",
     path: "/v1/deliveries/{id}",
@@ -69,13 +69,13 @@ function read(ports: ApiPorts): Route {
     success: { status: 200, description: "The delivery.", schema: deliveryWithAttemptsSchema },
     find: findDelivery,
     async json({ delivery, attempts }, { database, caller: { projectId } }) {
-      const waits = await deliveryWaits(database, ports, projectId, [delivery]);
+      const waits = await deliveryWaits(database, services, projectId, [delivery]);
       return deliveryJson(delivery, waits, attempts);
     },
   });
 }
 
-function again(ports: ApiPorts): Route {
+function again(services: ApiServices): Route {
   return defineRoute({
     operationId: "redeliver",
     method: "POST",
@@ -89,7 +89,7 @@ function again(ports: ApiPorts): Route {
     success: { status: 202, description: "The delivery.", schema: deliverySchema },
     problems: ["subscription_closed"],
     async handle({ database, caller: { projectId }, id }) {
-      const outcome = await redeliver(database, { projectId, id, nowMs: ports.clock.now() });
+      const outcome = await redeliver(database, { projectId, id, nowMs: services.clock.now() });
       switch (outcome.kind) {
         case "not_found":
           return notFound("delivery", publicId("delivery", id));
@@ -100,8 +100,8 @@ function again(ports: ApiPorts): Route {
           );
         case "scheduled": {
           const { delivery } = outcome;
-          await ports.commands.redelivered([delivery]);
-          const waits = await deliveryWaits(database, ports, projectId, [delivery]);
+          await services.commands.redelivered([delivery]);
+          const waits = await deliveryWaits(database, services, projectId, [delivery]);
           return jsonAnswer(202, deliveryJson(delivery, waits));
         }
       }

@@ -9,26 +9,26 @@ import { ERROR_PAGE_HEADERS, errorPage, isProblemCode } from "./error-page.ts";
 import { refused } from "../http/problem.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { OpenApiDocument } from "./complete.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { defineOpenRoute } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 
 const pageSchema = z.string().openapi({ example: "<!doctype html>…" });
 
 /** The documentation of the given routes and of its own, for programs and for people. */
-export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): Route[] {
+export function documentationRoutes(routes: readonly Route[], services: ApiServices): Route[] {
   // Built at the first request, when this gateway's own address is certain to be known.
   let document: OpenApiDocument | undefined;
   const read = (): OpenApiDocument =>
     (document ??= openApiDocument(
       [...routes, ...documentation].map((route) => route.description),
-      ports.publicUrl(),
+      services.publicUrl(),
     ));
   let bundle: Promise<ReferenceBundle> | undefined;
   const readBundle = (): Promise<ReferenceBundle> => (bundle ??= readReferenceBundle());
   const shown = async (page: ReferencePage): Promise<Answer> => {
     const { version } = await readBundle();
-    return referencePage(page, { version, gatewayUrl: ports.publicUrl() });
+    return referencePage(page, { version, gatewayUrl: services.publicUrl() });
   };
   const documentation = [
     defineOpenRoute({
@@ -120,7 +120,7 @@ export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): 
       tag: "Documentation",
       summary: "Get the guides, as the description of an OpenAPI document",
       success: { status: 200, description: "The document.", schema: z.looseObject({}) },
-      handle: () => jsonAnswer(200, guidesDocument(ports.version)),
+      handle: () => jsonAnswer(200, guidesDocument(services.version)),
     }),
     defineOpenRoute({
       operationId: "getErrorPage",

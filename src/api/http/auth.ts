@@ -3,7 +3,7 @@ import { apiKeyForm, hashApiKey } from "../../runtime/secrets/api-key.ts";
 import type { KnownApiKey } from "../../store/projects/api-keys.ts";
 import type { Scope } from "../../core/scopes.ts";
 import { addressGroup } from "../request/client-address.ts";
-import type { ApiMetrics, ApiPorts, AuthenticationFailure } from "../context.ts";
+import type { ApiMetrics, ApiServices, AuthenticationFailure } from "../services.ts";
 import { refused } from "./problem.ts";
 import type { Outcome, Refusal } from "./problem.ts";
 import type { LinkVerdict } from "../../runtime/secrets/result-links.ts";
@@ -22,7 +22,10 @@ const LOOKUPS_MAX = 32;
 /** The same for an address that has sent many refused keys. */
 const LOOKUPS_WHEN_LIMITED_MAX = 4;
 
-export interface AuthenticatorPorts extends Pick<ApiPorts, "apiKeys" | "refusedKeys" | "clock"> {
+export interface AuthenticatorServices extends Pick<
+  ApiServices,
+  "apiKeys" | "refusedKeys" | "clock"
+> {
   readonly metrics: Pick<ApiMetrics, "authenticationFailures">;
 }
 
@@ -45,10 +48,10 @@ export interface Client {
  * looked up.
  */
 export class Authenticator {
-  readonly #ports: AuthenticatorPorts;
+  readonly #services: AuthenticatorServices;
 
-  constructor(ports: AuthenticatorPorts) {
-    this.#ports = ports;
+  constructor(services: AuthenticatorServices) {
+    this.#services = services;
   }
 
   /**
@@ -60,7 +63,7 @@ export class Authenticator {
   ): Outcome<Caller> | Promise<Outcome<Caller>> {
     const key = bearerToken(header);
     if (key === null) {
-      this.#ports.metrics.authenticationFailures.add(header === null ? "missing" : "malformed");
+      this.#services.metrics.authenticationFailures.add(header === null ? "missing" : "malformed");
       return header === null ? MISSING : MALFORMED;
     }
     return this.authenticateKey(key, client);
@@ -69,11 +72,11 @@ export class Authenticator {
   /** The same for a bare key. */
   authenticateKey(key: string, client: ClientAddress): Outcome<Caller> | Promise<Outcome<Caller>> {
     const keyHash = hashApiKey(key);
-    const known = this.#ports.apiKeys.find(keyHash);
+    const known = this.#services.apiKeys.find(keyHash);
     if (known !== null) return this.#judge(known, client);
     const form = apiKeyForm(key);
     if (form === "malformed") return this.#refuse("malformed", client);
-    if (this.#ports.apiKeys.isUnknown(keyHash)) return this.#refuse("unknown", client);
+    if (this.#services.apiKeys.isUnknown(keyHash)) return this.#refuse("unknown", client);
     return this.#lookUp(keyHash, form, client);
   }
 
@@ -82,9 +85,9 @@ export class Authenticator {
     keyHash: string,
     client: ClientAddress,
   ): Outcome<Caller> | Promise<Outcome<Caller>> {
-    const known = this.#ports.apiKeys.find(keyHash);
+    const known = this.#services.apiKeys.find(keyHash);
     if (known !== null) return this.#judge(known, client);
-    if (this.#ports.apiKeys.isUnknown(keyHash)) return this.#refuse("unknown", client);
+    if (this.#services.apiKeys.isUnknown(keyHash)) return this.#refuse("unknown", client);
     return this.#lookUp(keyHash, "checked", client);
   }
 
@@ -104,7 +107,7 @@ export class Authenticator {
     form: "checked" | "unchecked",
     client: ClientAddress,
   ): Outcome<Caller> | Promise<Outcome<Caller>> {
-    const { apiKeys, refusedKeys } = this.#ports;
+    const { apiKeys, refusedKeys } = this.#services;
     const { address } = client;
     const isLimited = refusedKeys.isLimited(address);
     if (isLimited && form === "unchecked") return this.#refuse("unknown", client);
@@ -119,22 +122,22 @@ export class Authenticator {
 
   #judge(key: KnownApiKey, client: ClientAddress): Outcome<Caller> {
     if (key.revokedAtMs !== null) return this.#refuse("revoked", client);
-    if (key.expiresAtMs !== null && key.expiresAtMs <= this.#ports.clock.now()) {
+    if (key.expiresAtMs !== null && key.expiresAtMs <= this.#services.clock.now()) {
       return this.#refuse("expired", client);
     }
-    this.#ports.apiKeys.used(key, client.address);
+    this.#services.apiKeys.used(key, client.address);
     const { id: keyId, keyHash, projectId, scopes } = key;
     return { ok: true, value: { keyId, keyHash, projectId, scopes } };
   }
 
   #refuse(failure: AuthenticationFailure, { address }: ClientAddress): Refusal {
-    const waitMs = this.#ports.refusedKeys.refuse(address);
-    this.#ports.metrics.authenticationFailures.add(waitMs === 0 ? failure : "limited");
+    const waitMs = this.#services.refusedKeys.refuse(address);
+    this.#services.metrics.authenticationFailures.add(waitMs === 0 ? failure : "limited");
     return waitMs === 0 ? UNKNOWN : tooManyRefused(waitMs);
   }
 
   #tooManyLookups(): Refusal {
-    this.#ports.metrics.authenticationFailures.add("limited");
+    this.#services.metrics.authenticationFailures.add("limited");
     return TOO_MANY_LOOKUPS;
   }
 }

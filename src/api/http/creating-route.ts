@@ -13,7 +13,7 @@ import {
   type UsedAnswerKey,
   withdrawClaim,
 } from "../../store/projects/idempotent-answers.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import type { Answer } from "./answer.ts";
 import { type Outcome, problemOfParts, type Refusal, refused } from "./problem.ts";
 import {
@@ -75,10 +75,13 @@ type CreatingSpec<Body> = Omit<
   readonly repeated?: (answer: Answer, request: RouteRequest<undefined, Body>) => Promise<Reply>;
 };
 
-type CreatingPorts = Pick<ApiPorts, "clock" | "secretBox">;
+type CreatingServices = Pick<ApiServices, "clock" | "secretBox">;
 
 /** A POST that creates something: a repeated one with the same `Idempotency-Key` creates nothing more. */
-export function defineCreatingRoute<Body>(ports: CreatingPorts, spec: CreatingSpec<Body>): Route {
+export function defineCreatingRoute<Body>(
+  services: CreatingServices,
+  spec: CreatingSpec<Body>,
+): Route {
   const { handle, repeated = async (answer) => answer, problems = [], ...description } = spec;
   return defineRoute<undefined, Body>({
     ...description,
@@ -89,7 +92,7 @@ export function defineCreatingRoute<Body>(ports: CreatingPorts, spec: CreatingSp
       const key = readIdempotencyKey(request.headers);
       if (!key.ok) return key;
       if (key.value === null) return handle({ ...request, once: (_, create) => create() });
-      const use = new KeyUse(ports, request, { operation: spec.operationId, key: key.value });
+      const use = new KeyUse(services, request, { operation: spec.operationId, key: key.value });
       // Before anything is checked: what the first request created may be what a limit allows.
       const earlier = await use.find(request.database);
       if (earlier !== null) return "problem" in earlier ? earlier : repeated(earlier, request);
@@ -110,20 +113,20 @@ const newUuid = createUuidSource();
 
 /** The use of one key by one request. */
 class KeyUse {
-  readonly #ports: CreatingPorts;
+  readonly #services: CreatingServices;
   readonly #key: AnswerKey;
   /** Under each key of the ring; the first is what is stored. */
   readonly #hashes: readonly [string, ...string[]];
 
   constructor(
-    ports: CreatingPorts,
+    services: CreatingServices,
     request: Pick<RouteRequest<undefined, unknown>, "caller" | "body">,
     of: Pick<AnswerKey, "operation" | "key">,
   ) {
-    this.#ports = ports;
+    this.#services = services;
     this.#key = { ...of, projectId: request.caller.projectId };
     const plain = hash("sha256", JSON.stringify([of.operation, request.body]), "hex");
-    this.#hashes = ports.secretBox.digests("idempotent request", plain);
+    this.#hashes = services.secretBox.digests("idempotent request", plain);
   }
 
   /** The answer to the first request with the key; null when this is the first. */
@@ -133,7 +136,7 @@ class KeyUse {
   }
 
   async createOnce(within: Database, create: () => Promise<Reply>): Promise<Reply> {
-    const id = newUuid(this.#ports.clock.now(), 0);
+    const id = newUuid(this.#services.clock.now(), 0);
     const [requestHash] = this.#hashes;
     if (!(await claimKey(within, { ...this.#key, id, requestHash }))) {
       const reply = await this.find(within);
@@ -149,14 +152,14 @@ class KeyUse {
   #seal(id: string, { status, headers, body }: Answer): string {
     if (typeof body === "function") throw new Error("A stream can't be repeated.");
     const kept: StoredAnswer = { status, headers, body };
-    return this.#ports.secretBox.seal(JSON.stringify(kept), { column: COLUMN, id });
+    return this.#services.secretBox.seal(JSON.stringify(kept), { column: COLUMN, id });
   }
 
   #replyOf({ id, requestHash, answer: sealed }: UsedAnswerKey): Reply {
     if (!this.#hashes.includes(requestHash)) return USED_OTHERWISE;
     if (sealed === null)
       throw new Error("A claim of an idempotency key was committed without an answer.");
-    const text = this.#ports.secretBox.open(sealed, { column: COLUMN, id });
+    const text = this.#services.secretBox.open(sealed, { column: COLUMN, id });
     const { status, headers, body } = JSON.parse(text) as StoredAnswer;
     return { status, headers: { ...headers, [REPLAYED]: "true" }, body };
   }

@@ -1,5 +1,5 @@
 import type { ProblemCode } from "../../core/error-codes.ts";
-import type { ProjectLimitName, ProjectLimits } from "../../core/project-limits.ts";
+import type { ProjectLimitName, ProjectLimits } from "../../core/limits/project-limits.ts";
 import type { Database } from "../../store/db/database.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { countStored, type StoredLimitName } from "../../store/sql/stored-counts.ts";

@@ -1,4 +1,4 @@
-import type { ProjectLimits } from "../../core/project-limits.ts";
+import type { ProjectLimits } from "../../core/limits/project-limits.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";
 
 /** Each holds a part or two in memory while its reader is slow. */

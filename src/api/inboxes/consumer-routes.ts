@@ -13,7 +13,7 @@ import {
   type ReadingPosition,
 } from "../../store/inboxes/consumers.ts";
 import type { InboxName } from "../../store/inboxes/place-messages.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import type { Answer } from "../http/answer.ts";
 import { isoTime } from "../http/iso-time.ts";
@@ -32,11 +32,11 @@ const MARKED_PER_STATEMENT_MAX = 1_000;
 /** A client that acknowledges more than this at once has not read message by message. */
 const MARKING_STATEMENTS_MAX = 10;
 
-export function consumerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
-  return [list(ports), ack(ports, newUuid), seek(ports, newUuid), remove()];
+export function consumerRoutes(services: ApiServices, newUuid: UuidSource): Route[] {
+  return [list(services), ack(services, newUuid), seek(services, newUuid), remove()];
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineListRoute({
     operationId: "listInboxConsumers",
     path: "/v1/inboxes/{name}/consumers",
@@ -47,10 +47,10 @@ function list(ports: ApiPorts): Route {
     schema: consumerPageSchema,
     problems: ["not_found"],
     async find(wanted, { database, caller: { projectId }, name }) {
-      const found = await findReading(database, { projectId, name, consumer: null }, ports);
+      const found = await findReading(database, { projectId, name, consumer: null }, services);
       if (!found.ok) return found;
       const { inbox } = found.value;
-      const nowMs = ports.clock.now();
+      const nowMs = services.clock.now();
       const page = await findConsumers(database, { ...wanted, name, nowMs });
       return { ...page, rows: page.rows.map((consumer) => ({ inbox, consumer })) };
     },
@@ -67,7 +67,7 @@ const MOVES = {
   problems: ["not_found", "invalid_cursor", "project_limit_reached"],
 } as const;
 
-function ack(ports: ApiPorts, newUuid: UuidSource): Route {
+function ack(services: ApiServices, newUuid: UuidSource): Route {
   return defineRoute({
     ...MOVES,
     operationId: "acknowledgeInboxMessages",
@@ -81,7 +81,7 @@ function ack(ports: ApiPorts, newUuid: UuidSource): Route {
     async handle(request) {
       const { database, body } = request;
       const target = (inbox: FoundInbox) => positionOf(inbox, body.cursor, CURSOR_PLACE);
-      const moved = await move("ack", request, target, { ports, newUuid });
+      const moved = await move("ack", request, target, { services, newUuid });
       if (!moved.ok) return moved;
       const { inbox, from, to, nowMs, position } = moved.value;
       await markAllRead(database, inbox, { from, to, nowMs });
@@ -90,7 +90,7 @@ function ack(ports: ApiPorts, newUuid: UuidSource): Route {
   });
 }
 
-function seek(ports: ApiPorts, newUuid: UuidSource): Route {
+function seek(services: ApiServices, newUuid: UuidSource): Route {
   return defineRoute({
     ...MOVES,
     operationId: "seekInboxConsumer",
@@ -106,7 +106,7 @@ function seek(ports: ApiPorts, newUuid: UuidSource): Route {
         cursor === undefined
           ? { ok: true, value: await findPositionAfter(request.database, inbox, after) }
           : positionOf(inbox, cursor, CURSOR_PLACE);
-      const moved = await move("seek", request, target, { ports, newUuid });
+      const moved = await move("seek", request, target, { services, newUuid });
       return moved.ok ? positionAnswer(moved.value.inbox, moved.value.position) : moved;
     },
   });
@@ -119,20 +119,20 @@ async function move(
   kind: "ack" | "seek",
   { database, caller: { projectId }, name, consumer }: RouteRequest<undefined, unknown>,
   target: (inbox: FoundInbox) => Outcome<number> | Promise<Outcome<number>>,
-  { ports, newUuid }: { readonly ports: ApiPorts; readonly newUuid: UuidSource },
+  { services, newUuid }: { readonly services: ApiServices; readonly newUuid: UuidSource },
 ): Promise<Outcome<Moved>> {
   const reading = { projectId, name, consumer };
-  const found = await findReading(database, reading, ports);
+  const found = await findReading(database, reading, services);
   if (!found.ok) return found;
   const { inbox, position: from, isKnown, lastPosition } = found.value;
   const to = await target(inbox);
   if (!to.ok) return to;
   if (to.value > lastPosition) return beyondEnd();
   if (!isKnown) {
-    const refusal = await stockRefusal("inbox_consumers", { projectId, database }, ports);
+    const refusal = await stockRefusal("inbox_consumers", { projectId, database }, services);
     if (refusal !== null) return refusal;
   }
-  const nowMs = ports.clock.now();
+  const nowMs = services.clock.now();
   const newId = newUuid(nowMs, 0);
   const position = await moveConsumer(database, reading, {
     kind,
@@ -174,7 +174,7 @@ function remove(): Route {
 async function findReading(
   database: Database,
   of: InboxName & { readonly consumer: string | null },
-  { clock, consumerClaims }: ApiPorts,
+  { clock, consumerClaims }: ApiServices,
 ): Promise<Outcome<ReadingPosition & { readonly inbox: FoundInbox }>> {
   const { projectId, name, consumer } = of;
   const at = { nowMs: clock.now(), nodeId: consumerClaims.nodeId };

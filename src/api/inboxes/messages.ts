@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import type { Answer } from "../http/answer.ts";
 import { defineRoute, type Reply, type Route, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
@@ -13,7 +13,7 @@ const WAIT_S_MAX = 60;
 const SCOPE = "subscriptions:read";
 
 export function messagesRoute(
-  ports: ApiPorts,
+  services: ApiServices,
   reader: InboxReader,
   waiting: WaitingRequests,
 ): Route {
@@ -51,12 +51,12 @@ export function messagesRoute(
       if (!first.ok) return first;
       if (first.value.messages.length > 0 || query.wait_s === 0) return answer(inbox, first.value);
       const waitingFor = async (): Promise<Reply> => {
-        const untilMs = ports.clock.monotonic() + query.wait_s * 1000;
+        const untilMs = services.clock.monotonic() + query.wait_s * 1000;
         let page = first.value;
         for (;;) {
-          const timeoutMs = untilMs - ports.clock.monotonic();
+          const timeoutMs = untilMs - services.clock.monotonic();
           const wait = { timeoutMs, signal };
-          const outcome = await ports.inboxFeed.waitFor(inbox, page.position, wait);
+          const outcome = await services.inboxFeed.waitFor(inbox, page.position, wait);
           if (outcome !== "settled") return answer(inbox, page);
           const refusal = await client.recheck(SCOPE);
           if (refusal !== null) return refusal;
@@ -67,7 +67,9 @@ export function messagesRoute(
         }
       };
       const claimed = { inbox, consumer, isKnownConsumer, database };
-      return waiting.during(projectId, signal, () => claimingConsumer(ports, claimed, waitingFor));
+      return waiting.during(projectId, signal, () =>
+        claimingConsumer(services, claimed, waitingFor),
+      );
     },
   });
 }

@@ -1,12 +1,12 @@
 import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
-import type { ProjectLimits } from "../../core/project-limits.ts";
-import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
+import type { ProjectLimits } from "../../core/limits/project-limits.ts";
+import { FairSemaphore } from "../../lanes/shares/fair-semaphore.ts";
 import type { Database } from "../../store/db/database.ts";
 import { findPosition, type ReadingPosition } from "../../store/inboxes/consumers.ts";
 import { isInboxThere } from "../../store/inboxes/manage-inboxes.ts";
 import type { InboxName } from "../../store/inboxes/place-messages.ts";
 import { type MessagePage, readMessages } from "../../store/inboxes/read-messages.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { problemOfParts, refused } from "../http/problem.ts";
 import type { InvalidPart, Outcome, Refusal } from "../http/problem.ts";
 import { NAME_RULE } from "./schema.ts";
@@ -52,12 +52,12 @@ export function inboxPageTurns(limits: Pick<ProjectLimits, "allowed">): FairSema
 
 /** Reads pages of inboxes for the requests and streams of this node. */
 export class InboxReader {
-  readonly #ports: ApiPorts;
+  readonly #services: ApiServices;
   readonly #turns: FairSemaphore;
 
-  constructor(ports: ApiPorts) {
-    const { limits } = ports;
-    this.#ports = ports;
+  constructor(services: ApiServices) {
+    const { limits } = services;
+    this.#services = services;
     this.#turns = inboxPageTurns(limits);
     limits.measuredBy("inbox_pages_running", (projectId) => this.#turns.heldBy(projectId));
   }
@@ -68,7 +68,7 @@ export class InboxReader {
     of: InboxName & { readonly consumer: string | null },
     cursor: { readonly text: string | undefined; readonly where: "parameter" | "header" },
   ): Promise<Outcome<ReadingStart>> {
-    const { clock, consumerClaims } = this.#ports;
+    const { clock, consumerClaims } = this.#services;
     const { projectId, name, consumer } = of;
     const at = { nowMs: clock.now(), nodeId: consumerClaims.nodeId };
     const found = INBOX_NAME.test(name) ? await findPosition(database, of, at) : null;
@@ -90,7 +90,7 @@ export class InboxReader {
     const page = await this.#page(database, inbox, from);
     if (!page.ok || page.value.hasMore || !page.value.hasUnplaced) return page;
     // They were stored a moment ago.
-    const placed = await this.#ports.inboxFeed.place(database, inbox);
+    const placed = await this.#services.inboxFeed.place(database, inbox);
     return placed === 0 ? page : this.#page(database, inbox, from);
   }
 
@@ -111,7 +111,7 @@ export class InboxReader {
   ): Promise<Outcome<ReadPage>> {
     if (!(await this.#takeTurn(inbox.projectId))) return noTurn();
     try {
-      const { inlineResultBytesMax } = this.#ports;
+      const { inlineResultBytesMax } = this.#services;
       const page = await readMessages(database, inbox, {
         afterPosition: position,
         limit,
@@ -128,7 +128,7 @@ export class InboxReader {
   async #view(inbox: FoundInbox, page: MessagePage, from: number): Promise<ReadPage> {
     const messages = [];
     for (const { position, message } of page.messages) {
-      const { webhookId, headers, body } = await this.#ports.delivery.message(message);
+      const { webhookId, headers, body } = await this.#services.delivery.message(message);
       const cursor = cursorOf(inbox, position);
       messages.push({
         cursor,
@@ -144,11 +144,11 @@ export class InboxReader {
   async #takeTurn(projectId: string): Promise<boolean> {
     if (this.#turns.tryAcquire(projectId)) return true;
     const patience = new AbortController();
-    const timer = this.#ports.clock.setTimer(TURN_MS_MAX, () => patience.abort());
+    const timer = this.#services.clock.setTimer(TURN_MS_MAX, () => patience.abort());
     const acquisition = await this.#turns.acquire(projectId, patience.signal);
     timer.cancel();
     if (acquisition === "acquired") return true;
-    this.#ports.limits.refused("inbox_pages_running");
+    this.#services.limits.refused("inbox_pages_running");
     return false;
   }
 }
@@ -235,26 +235,26 @@ interface ClaimedReading {
 
 /** Makes the request the only reader of the consumer. */
 export async function claimConsumer(
-  ports: ApiPorts,
+  services: ApiServices,
   { inbox, consumer, isKnownConsumer, database }: ClaimedReading,
 ): Promise<Outcome<Release>> {
   if (consumer === null) return { ok: true, value: async () => {} };
   const { projectId, name } = inbox;
   if (!isKnownConsumer) {
-    const refusal = await stockRefusal("inbox_consumers", { projectId, database }, ports);
+    const refusal = await stockRefusal("inbox_consumers", { projectId, database }, services);
     if (refusal !== null) return refusal;
   }
-  const release = await ports.consumerClaims.claim(database, { projectId, name, consumer });
+  const release = await services.consumerClaims.claim(database, { projectId, name, consumer });
   return release === null ? consumerBusy(consumer) : { ok: true, value: release };
 }
 
 /** Runs `read` while no other request reads for the consumer. */
 export async function claimingConsumer(
-  ports: ApiPorts,
+  services: ApiServices,
   reading: ClaimedReading,
   read: () => Promise<Reply>,
 ): Promise<Reply> {
-  const claim = await claimConsumer(ports, reading);
+  const claim = await claimConsumer(services, reading);
   if (!claim.ok) return claim;
   try {
     return await read();

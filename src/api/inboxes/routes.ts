@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
 import { deleteInbox } from "../../store/inboxes/manage-inboxes.ts";
 import { findInbox, findInboxes, type InboxRecord } from "../../store/inboxes/find-inboxes.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { problemOfParts } from "../http/problem.ts";
 import { defineRoute, type Route } from "../http/route.ts";
@@ -17,11 +17,11 @@ const TAG = "Inboxes";
 /** More than could be stored in the moments before a deletion. */
 const PLACING_STEPS_MAX = 20;
 
-export function inboxRoutes(ports: ApiPorts): Route[] {
-  return [list(ports), read(ports), create(ports), remove(ports)];
+export function inboxRoutes(services: ApiServices): Route[] {
+  return [list(services), read(services), create(services), remove(services)];
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineListRoute({
     operationId: "listInboxes",
     path: "/v1/inboxes",
@@ -31,14 +31,14 @@ function list(ports: ApiPorts): Route {
     query: z.strictObject(pagingParameters),
     schema: inboxPageSchema,
     find: (wanted, { database }) => {
-      const { inlineResultBytesMax } = ports;
+      const { inlineResultBytesMax } = services;
       return findInboxes(database, { ...wanted, inlineResultBytesMax });
     },
     items: (rows) => rows.map(inboxJson),
   });
 }
 
-function read(ports: ApiPorts): Route {
+function read(services: ApiServices): Route {
   return defineRoute({
     operationId: "getInbox",
     method: "GET",
@@ -50,14 +50,14 @@ function read(ports: ApiPorts): Route {
     problems: ["not_found"],
     async handle({ database, caller: { projectId }, name }) {
       const found = INBOX_NAME.test(name)
-        ? await findInbox(database, { projectId, name }, ports.inlineResultBytesMax)
+        ? await findInbox(database, { projectId, name }, services.inlineResultBytesMax)
         : null;
       return found === null ? noSuchInbox(name) : jsonAnswer(200, inboxJson(found));
     },
   });
 }
 
-function create(ports: ApiPorts): Route {
+function create(services: ApiServices): Route {
   return defineRoute({
     operationId: "createInbox",
     method: "PUT",
@@ -76,15 +76,15 @@ function create(ports: ApiPorts): Route {
         return { ok: false, problem: problemOfParts("validation_failed", [part]) };
       }
       const inbox = { projectId, name };
-      ports.inboxes.forget(inbox);
-      if (!(await ports.inboxes.ensure(database, inbox))) return tooManyInboxes();
-      const made = await findInbox(database, inbox, ports.inlineResultBytesMax);
+      services.inboxes.forget(inbox);
+      if (!(await services.inboxes.ensure(database, inbox))) return tooManyInboxes();
+      const made = await findInbox(database, inbox, services.inlineResultBytesMax);
       return made === null ? noSuchInbox(name) : jsonAnswer(200, inboxJson(made));
     },
   });
 }
 
-function remove(ports: ApiPorts): Route {
+function remove(services: ApiServices): Route {
   return defineRoute({
     operationId: "deleteInbox",
     method: "DELETE",
@@ -103,10 +103,10 @@ function remove(ports: ApiPorts): Route {
       if (missing !== null) return missing;
       // Already stored messages are deleted too.
       for (let step = 0; step < PLACING_STEPS_MAX; step += 1) {
-        if ((await ports.inboxFeed.place(database, inbox)) === 0) break;
+        if ((await services.inboxFeed.place(database, inbox)) === 0) break;
       }
-      ports.inboxes.forget(inbox);
-      const isDeleted = await deleteInbox(database, { ...inbox, nowMs: ports.clock.now() });
+      services.inboxes.forget(inbox);
+      const isDeleted = await deleteInbox(database, { ...inbox, nowMs: services.clock.now() });
       return isDeleted ? NO_CONTENT : noSuchInbox(name);
     },
   });

@@ -3,7 +3,7 @@ import { SSEStreamingApi } from "hono/streaming";
 import type { Release } from "../../delivery/waits/consumer-claims.ts";
 import { withDeadline } from "../../runtime/request-deadline.ts";
 import type { Database } from "../../store/db/database.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import type { Client } from "../http/auth.ts";
 import type { Outcome } from "../http/problem.ts";
 import { defineRoute, type Route } from "../http/route.ts";
@@ -24,7 +24,11 @@ const READ_DEADLINE_MS = 5_000;
 /** How soon clients are told to reconnect. */
 const RECONNECT_MS = 1_000;
 
-export function streamRoute(ports: ApiPorts, reader: InboxReader, waiting: WaitingRequests): Route {
+export function streamRoute(
+  services: ApiServices,
+  reader: InboxReader,
+  waiting: WaitingRequests,
+): Route {
   return defineRoute({
     operationId: "streamInboxMessages",
     method: "GET",
@@ -64,14 +68,19 @@ export function streamRoute(ports: ApiPorts, reader: InboxReader, waiting: Waiti
       const refusal = await waiting.enter(projectId, signal);
       if (refusal !== null) return refusal;
       const claim = await claimOrLeave(
-        () => claimConsumer(ports, { inbox, consumer, isKnownConsumer, database }),
+        () => claimConsumer(services, { inbox, consumer, isKnownConsumer, database }),
         () => waiting.leave(projectId),
       );
       if (!claim.ok) return claim;
-      const stream = new MessageStream(ports, reader, { inbox, position, client, signal }, () => {
-        waiting.leave(projectId);
-        void claim.value();
-      });
+      const stream = new MessageStream(
+        services,
+        reader,
+        { inbox, position, client, signal },
+        () => {
+          waiting.leave(projectId);
+          void claim.value();
+        },
+      );
       return {
         status: 200,
         headers: { "content-type": "text/event-stream", "cache-control": "no-cache, no-store" },
@@ -105,7 +114,7 @@ interface StreamedReading {
 
 /** Messages of an inbox, each sent when the previous one has been taken. */
 class MessageStream {
-  readonly #ports: ApiPorts;
+  readonly #services: ApiServices;
   readonly #reader: InboxReader;
   readonly #reading: StreamedReading;
   readonly #gone = new AbortController();
@@ -114,12 +123,17 @@ class MessageStream {
   #isOver = false;
 
   /** @param onOver called once, when it has ended or was never opened */
-  constructor(ports: ApiPorts, reader: InboxReader, reading: StreamedReading, onOver: () => void) {
-    this.#ports = ports;
+  constructor(
+    services: ApiServices,
+    reader: InboxReader,
+    reading: StreamedReading,
+    onOver: () => void,
+  ) {
+    this.#services = services;
     this.#reader = reader;
     this.#reading = reading;
     this.#onOver = onOver;
-    this.#endsAtMs = ports.clock.monotonic() + STREAM_MS_MAX;
+    this.#endsAtMs = services.clock.monotonic() + STREAM_MS_MAX;
     if (reading.signal.aborted) this.#over();
     else reading.signal.addEventListener("abort", () => this.#over(), { once: true });
   }
@@ -151,7 +165,7 @@ class MessageStream {
       await this.#sendAll(sse);
     } catch (error) {
       // The client reconnects and continues after its last event.
-      this.#ports.log.debug({ err: error }, "a stream of messages ended");
+      this.#services.log.debug({ err: error }, "a stream of messages ended");
     } finally {
       await this.#taken(sse.close());
       this.#over();
@@ -170,30 +184,30 @@ class MessageStream {
         if (this.#isOver) return;
       }
       ({ position } = page.value);
-      const leftMs = this.#endsAtMs - this.#ports.clock.monotonic();
+      const leftMs = this.#endsAtMs - this.#services.clock.monotonic();
       if (leftMs <= 0) return;
       if (page.value.messages.length > 0) continue;
       const timeoutMs = Math.min(COMMENT_INTERVAL_MS, leftMs);
       const wait = { timeoutMs, signal: this.#gone.signal };
-      const outcome = await this.#ports.inboxFeed.waitFor(inbox, position, wait);
+      const outcome = await this.#services.inboxFeed.waitFor(inbox, position, wait);
       if (outcome === "stopping" || outcome === "left") return;
       if (outcome === "timed_out") await this.#taken(sse.write(": no message yet\n\n"));
     }
   }
 
   #read(position: number): Promise<Outcome<ReadPage>> {
-    const { clock } = this.#ports;
+    const { clock } = this.#services;
     const { inbox } = this.#reading;
     const page = (database: Database): Promise<Outcome<ReadPage>> =>
       this.#reader.page(database, inbox, { position, limit: MESSAGES_PER_PAGE_MAX });
     return withDeadline(clock, READ_DEADLINE_MS, (deadline) =>
-      page(this.#ports.database.within(deadline, inbox.projectId)),
+      page(this.#services.database.within(deadline, inbox.projectId)),
     );
   }
 
   /** Waits until written data is taken; ends the stream when that takes too long. */
   async #taken(written: Promise<unknown>): Promise<void> {
-    const timer = this.#ports.clock.setTimer(STALLED_MS_MAX, () => this.#over());
+    const timer = this.#services.clock.setTimer(STALLED_MS_MAX, () => this.#over());
     const gone = Promise.withResolvers<void>();
     const { signal } = this.#gone;
     const leave = (): void => gone.resolve();

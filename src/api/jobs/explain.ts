@@ -19,7 +19,7 @@ import {
 } from "../../store/jobs/explain-job.ts";
 import type { JobRecord } from "../../store/jobs/find-jobs.ts";
 import { findEnding } from "../../store/subscriptions/find-ending.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { deliveryJson } from "../deliveries/view.ts";
 import { isoTime } from "../http/iso-time.ts";
 import type { RequestScope } from "../http/route.ts";
@@ -50,10 +50,10 @@ interface Facts {
  */
 export async function explainJob(
   job: JobRecord,
-  ports: ApiPorts,
+  services: ApiServices,
   { database, ...wanted }: Pick<RequestScope, "database"> & WantedCallbacks,
 ): Promise<string | null> {
-  const facts = await gather(job, ports, { database, wanted });
+  const facts = await gather(job, services, { database, wanted });
   const isFiltered = wanted.subscriptionId !== null || wanted.metadata !== null;
   if (isFiltered && facts.callbacks.subscriptions.length === 0) return null;
   const explained = facts.callbacks.subscriptions.map((callback) => ({
@@ -63,8 +63,8 @@ export async function explainJob(
   const shown = await Promise.all(
     explained.map(async ({ callback, explanation }, index) => {
       const isShown = index < REQUESTS_SHOWN_MAX && job.endedAtMs !== null;
-      const request = isShown ? await requestJson(callback, ports, database) : "null";
-      return subscriptionExplanationJson({ callback, explanation, request }, facts, ports);
+      const request = isShown ? await requestJson(callback, services, database) : "null";
+      return subscriptionExplanationJson({ callback, explanation, request }, facts, services);
     }),
   );
   const { reason, summary, action } = foremost(explained.map(({ explanation }) => explanation));
@@ -75,29 +75,29 @@ export async function explainJob(
     action,
     as_of: isoTime(asOfMs(facts)),
     facts_from: isFromOwner(facts) ? "owner" : "database",
-    upstream: upstreamView(facts, ports),
+    upstream: upstreamView(facts, services),
     has_more_subscriptions: facts.callbacks.hasMore,
   });
   const { inspection } = facts;
   return (
-    `${fields.slice(0, -1)},"job":${jobJson(job, ports, facts.jobWaits, inspection?.job ?? null)},` +
+    `${fields.slice(0, -1)},"job":${jobJson(job, services, facts.jobWaits, inspection?.job ?? null)},` +
     `"subscriptions":[${shown.join(",")}]}`
   );
 }
 
 async function gather(
   job: JobRecord,
-  ports: ApiPorts,
+  services: ApiServices,
   { database, wanted }: Pick<RequestScope, "database"> & { readonly wanted: WantedCallbacks },
 ): Promise<Facts> {
   const { projectId, shardId, id: jobRowId, connectionId } = job;
   // First, so that the rows are not older than the owner's answer.
-  const inspection = await ports.inspector.inspect(database, { projectId, shardId, jobRowId });
+  const inspection = await services.inspector.inspect(database, { projectId, shardId, jobRowId });
   const [connection, callbacks, waitsOfJob, [lane = LANE_FREE]] = await Promise.all([
     findConnection(database, { projectId, id: connectionId }),
     findCallbacksOfJob(database, job, wanted),
-    jobWaits(database, ports, [waitingJobOf(job)]),
-    ports.lanes.standsOf(database, [
+    jobWaits(database, services, [waitingJobOf(job)]),
+    services.lanes.standsOf(database, [
       { shardId, projectId, kind: "connection", name: connectionId },
     ]),
   ]);
@@ -112,8 +112,8 @@ async function gather(
     lane,
     callbacks,
     jobWaits: waitsOfJob,
-    deliveryWaits: await deliveryWaits(database, ports, projectId, deliveries, busy),
-    nowMs: ports.clock.now(),
+    deliveryWaits: await deliveryWaits(database, services, projectId, deliveries, busy),
+    nowMs: services.clock.now(),
   };
 }
 
@@ -207,9 +207,9 @@ const NO_SUBSCRIPTION: Omit<Explanation, "wait"> = {
   action: "Subscribe again to be called back; a job that has ended is called back at once.",
 };
 
-function upstreamView(facts: Facts, ports: ApiPorts): object {
+function upstreamView(facts: Facts, services: ApiServices): object {
   const { job, connection, inspection, lane } = facts;
-  const live = inspection?.job ?? ports.watches.view(job.shardId, job.id);
+  const live = inspection?.job ?? services.watches.view(job.shardId, job.id);
   const lastPolledAtMs = live?.lastPolledAtMs ?? job.lastPolledAtMs;
   return {
     connection:
@@ -253,7 +253,7 @@ function subscriptionExplanationJson(
     readonly request: string;
   },
   facts: Facts,
-  ports: ApiPorts,
+  services: ApiServices,
 ): string {
   const { reason, summary, action, wait } = of.explanation;
   const { subscription, deliveries } = of.callback;
@@ -269,7 +269,7 @@ function subscriptionExplanationJson(
     deliveryJson(delivery, facts.deliveryWaits, attempts),
   );
   return (
-    `${fields.slice(0, -1)},"subscription":${subscriptionJson(subscription, ports, waits)},` +
+    `${fields.slice(0, -1)},"subscription":${subscriptionJson(subscription, services, waits)},` +
     `"deliveries":[${shown.join(",")}],"request":${of.request}}`
   );
 }
@@ -282,15 +282,15 @@ const SHOWN_HEADERS = ["content-type", "user-agent", "webhook-id", "traceparent"
  */
 async function requestJson(
   { subscription, deliveries }: SubscriptionWithDeliveries,
-  ports: ApiPorts,
+  services: ApiServices,
   database: RequestScope["database"],
 ): Promise<string> {
   if (inboxOfTarget(subscription.callbackUrl) !== null) return "null";
   if (deliveries.every(({ delivery }) => isProgressEvent(delivery.eventType))) return "null";
   const { projectId, id, callbackUrl } = subscription;
-  const found = await findEnding(database, { projectId, id }, ports.inlineResultBytesMax);
+  const found = await findEnding(database, { projectId, id }, services.inlineResultBytesMax);
   if (found === null || found.ending === null) return "null";
-  const { headers, body } = await ports.delivery.message(found.ending);
+  const { headers, body } = await services.delivery.message(found.ending);
   return JSON.stringify({
     method: "POST",
     url: callbackUrl,

@@ -1,9 +1,9 @@
 import { z } from "@hono/zod-openapi";
 import { parsePublicId, publicId } from "../../core/ids/ids.ts";
-import type { ProjectLimitName } from "../../core/project-limits.ts";
+import type { ProjectLimitName } from "../../core/limits/project-limits.ts";
 import { extendDeadline } from "../../store/jobs/extend-deadline.ts";
 import { findJobs, findProjectJob } from "../../store/jobs/find-jobs.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { problemOfParts, refused } from "../http/problem.ts";
 import { defineRoute, notFound, type Reply, type Route } from "../http/route.ts";
@@ -24,12 +24,18 @@ import { jobJson, waitingJobOf } from "./view.ts";
 const TAG = "Jobs";
 const BODY_BYTES_MAX = 4 * 1024;
 
-export function jobRoutes(ports: ApiPorts): Route[] {
+export function jobRoutes(services: ApiServices): Route[] {
   // Before the route with an id, which would take the word for an id.
-  return [list(ports), explainByName(ports), read(ports), explainById(ports), extend(ports)];
+  return [
+    list(services),
+    explainByName(services),
+    read(services),
+    explainById(services),
+    extend(services),
+  ];
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineListRoute({
     operationId: "listJobs",
     path: "/v1/jobs",
@@ -49,16 +55,16 @@ function list(ports: ApiPorts): Route {
         provider: query.provider ?? null,
         connection: query.connection ?? null,
         createdAfterMs: query.created_after ?? null,
-        nearDeadlineAtMs: query.near_deadline ? ports.clock.now() : null,
+        nearDeadlineAtMs: query.near_deadline ? services.clock.now() : null,
       }),
     async items(rows, { database }) {
-      const waits = await jobWaits(database, ports, rows.map(waitingJobOf));
-      return rows.map((row) => jobJson(row, ports, waits));
+      const waits = await jobWaits(database, services, rows.map(waitingJobOf));
+      return rows.map((row) => jobJson(row, services, waits));
     },
   });
 }
 
-function read(ports: ApiPorts): Route {
+function read(services: ApiServices): Route {
   return defineReadRoute({
     operationId: "getJob",
     path: "/v1/jobs/{id}",
@@ -69,11 +75,11 @@ function read(ports: ApiPorts): Route {
     success: { status: 200, description: "The job.", schema: jobSchema },
     find: findProjectJob,
     json: async (job, { database }) =>
-      jobJson(job, ports, await jobWaits(database, ports, [waitingJobOf(job)])),
+      jobJson(job, services, await jobWaits(database, services, [waitingJobOf(job)])),
   });
 }
 
-function extend(ports: ApiPorts): Route {
+function extend(services: ApiServices): Route {
   return defineRoute({
     operationId: "extendJobDeadline",
     method: "POST",
@@ -92,7 +98,7 @@ function extend(ports: ApiPorts): Route {
     async handle({ database, caller: { projectId }, id, body }) {
       const job = await findProjectJob(database, { projectId, id });
       if (job === null) return notFound("job", publicId("job", id));
-      const { provider } = ports.providers.find(projectId, job.provider) ?? {};
+      const { provider } = services.providers.find(projectId, job.provider) ?? {};
       const maxMs = provider?.deadlineMsMax ?? 0;
       const addedMs = body.deadline_s * 1000;
       if (addedMs > maxMs) {
@@ -104,14 +110,14 @@ function extend(ports: ApiPorts): Route {
         return { ok: false, problem: problemOfParts("validation_failed", [part]) };
       }
       const { shardId } = job;
-      const deadlineAtMs = ports.clock.now() + addedMs;
+      const deadlineAtMs = services.clock.now() + addedMs;
       const movedToMs = await extendDeadline(database, { shardId, id, projectId, deadlineAtMs });
       if (movedToMs === null) {
         return refused("job_ended", "The job is watched no more; its deadline can't be moved.");
       }
-      await ports.commands.extended({ shardId, id });
-      const waits = await jobWaits(database, ports, [waitingJobOf(job)]);
-      return jsonAnswer(200, jobJson({ ...job, deadlineAtMs: movedToMs }, ports, waits));
+      await services.commands.extended({ shardId, id });
+      const waits = await jobWaits(database, services, [waitingJobOf(job)]);
+      return jsonAnswer(200, jobJson({ ...job, deadlineAtMs: movedToMs }, services, waits));
     },
   });
 }
@@ -120,7 +126,7 @@ const EXPLANATION =
   "In one response: the upstream's state and last responses, what each subscription waits " +
   "for and until when, its deliveries with their attempts, and what to do.";
 
-function explainById(ports: ApiPorts): Route {
+function explainById(services: ApiServices): Route {
   return defineRoute({
     operationId: "explainJob",
     method: "GET",
@@ -142,12 +148,14 @@ function explainById(ports: ApiPorts): Route {
       const subscriptionId = text === undefined ? null : parsePublicId("subscription", text);
       const job = await findProjectJob(database, { projectId, id });
       if (job === null) return notFound("job", publicId("job", id));
-      return explanationReply(await explainJob(job, ports, { database, subscriptionId, metadata }));
+      return explanationReply(
+        await explainJob(job, services, { database, subscriptionId, metadata }),
+      );
     },
   });
 }
 
-function explainByName(ports: ApiPorts): Route {
+function explainByName(services: ApiServices): Route {
   return defineRoute({
     operationId: "explainJobByName",
     method: "GET",
@@ -179,9 +187,9 @@ function explainByName(ports: ApiPorts): Route {
       });
       const [job] = rows;
       if (job === undefined)
-        return refused("not_found", neverAccepted(projectId, query.job_id, ports));
+        return refused("not_found", neverAccepted(projectId, query.job_id, services));
       const every = { database, subscriptionId: null, metadata: null };
-      return explanationReply(await explainJob(job, ports, every));
+      return explanationReply(await explainJob(job, services, every));
     },
   });
 }
@@ -193,7 +201,7 @@ function explanationReply(explanation: string | null): Reply {
 }
 
 /** Why the job may not exist; the likeliest cause is a limit that the project has reached. */
-function neverAccepted(projectId: string, jobId: string, { limits }: ApiPorts): string {
+function neverAccepted(projectId: string, jobId: string, { limits }: ApiServices): string {
   const name = jobId.length > 100 ? `${jobId.slice(0, 100)}…` : jobId;
   const missing = `No subscription to the job ${name} was accepted in this project, or it was removed after the retention.`;
   const reached = ACCEPT_LIMITS.find(

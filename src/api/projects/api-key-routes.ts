@@ -17,7 +17,7 @@ import { defineListRoute } from "../http/list-route.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { pagingParameters } from "../request/list-query.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { problemOfParts } from "../http/problem.ts";
 import { apiKeyPageSchema, newApiKeySchema } from "../http/response-schemas.ts";
 import { defineRoute, notFound } from "../http/route.ts";
@@ -26,8 +26,8 @@ import type { Route } from "../http/route.ts";
 const TAG = "API keys";
 const BODY_BYTES_MAX = 16 * 1024;
 
-export function apiKeyRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
-  return [list(), create(ports, newUuid), revoke(ports)];
+export function apiKeyRoutes(services: ApiServices, newUuid: UuidSource): Route[] {
+  return [list(), create(services, newUuid), revoke(services)];
 }
 
 function list(): Route {
@@ -44,8 +44,8 @@ function list(): Route {
   });
 }
 
-function create(ports: ApiPorts, newUuid: UuidSource): Route {
-  return defineCreatingRoute(ports, {
+function create(services: ApiServices, newUuid: UuidSource): Route {
+  return defineCreatingRoute(services, {
     operationId: "createApiKey",
     path: "/v1/api-keys",
     tag: TAG,
@@ -58,18 +58,18 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     async handle(request) {
       const { database, body } = request;
       const { projectId } = request.caller;
-      const nowMs = ports.clock.now();
+      const nowMs = services.clock.now();
       const expiresAtMs = body.expires_at === undefined ? null : Date.parse(body.expires_at);
       if (expiresAtMs !== null && !(expiresAtMs > nowMs)) {
         const part = { pointer: "/expires_at", detail: "Must be in the future." };
         return { ok: false, problem: problemOfParts("validation_failed", [part]) };
       }
-      const refusal = await stockRefusal("api_keys", { projectId, database }, ports);
+      const refusal = await stockRefusal("api_keys", { projectId, database }, services);
       if (refusal !== null) return refusal;
       const key = newApiKey();
       const { name, scopes } = body;
       const id = newUuid(nowMs, 0);
-      return auditedRequest(ports, request, "create-api-key", (within, note) =>
+      return auditedRequest(services, request, "create-api-key", (within, note) =>
         request.once(within, async () => {
           const created = { id, projectId, name, key, scopes, nowMs, expiresAtMs };
           await createApiKey(within, created);
@@ -83,7 +83,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
   });
 }
 
-function revoke(ports: ApiPorts): Route {
+function revoke(services: ApiServices): Route {
   return defineRoute({
     operationId: "revokeApiKey",
     method: "DELETE",
@@ -97,9 +97,9 @@ function revoke(ports: ApiPorts): Route {
     async handle(request) {
       const { id } = request;
       const { projectId } = request.caller;
-      const nowMs = ports.clock.now();
+      const nowMs = services.clock.now();
       const name = "revoke-api-key";
-      const revoked = await auditedRequest(ports, request, name, async (within, note) => {
+      const revoked = await auditedRequest(services, request, name, async (within, note) => {
         const key = await revokeApiKey(within, { projectId, id, nowMs });
         if (key === null) return null;
         const details = { name: key.name };
@@ -107,7 +107,7 @@ function revoke(ports: ApiPorts): Route {
         return key;
       });
       if (revoked === null) return notFound("apiKey", publicId("apiKey", id));
-      ports.apiKeys.take(revoked);
+      services.apiKeys.take(revoked);
       return NO_CONTENT;
     },
   });

@@ -14,7 +14,7 @@ import { auditPageSchema } from "./schema.ts";
 import { createUuidSource } from "../../runtime/uuid-source.ts";
 import type { Database } from "../../store/db/database.ts";
 import type { Caller, Client } from "../http/auth.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 
 export function auditLogRoutes(): Route[] {
   return [list()];
@@ -58,7 +58,7 @@ type ProjectChange = Omit<AuditNote, "projectId">;
 
 /** Makes the changes of a request, with their entries in the audit log; see `audited`. */
 export function auditedRequest<T>(
-  { clock, log }: Pick<ApiPorts, "clock" | "log">,
+  { clock, log }: Pick<ApiServices, "clock" | "log">,
   request: { readonly database: Database; readonly caller: Caller; readonly client: Client },
   name: string,
   work: (within: Database, note: (change: ProjectChange) => void) => Promise<T>,
@@ -66,8 +66,8 @@ export function auditedRequest<T>(
   const { database, caller, client } = request;
   const { keyId, projectId } = caller;
   const actor = { kind: "api_key", keyId, address: client.address } as const;
-  const ports = { actor, newId: () => newUuid(clock.now(), 0), log };
-  return audited(database, name, ports, (within, note) =>
+  const services = { actor, newId: () => newUuid(clock.now(), 0), log };
+  return audited(database, name, services, (within, note) =>
     work(within, (change) => note({ projectId, ...change })),
   );
 }

@@ -1,6 +1,6 @@
-import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
+import { PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
 import { z } from "@hono/zod-openapi";
-import { eachLimit, limitOf, type ProjectLimitName } from "../../core/project-limits.ts";
+import { eachLimit, limitOf, type ProjectLimitName } from "../../core/limits/project-limits.ts";
 import {
   idSchema,
   isoTimeSchema,

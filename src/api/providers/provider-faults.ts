@@ -2,7 +2,7 @@ import { missingParams, refusedUrlParams } from "../../providers/request/build.t
 import type { Provider } from "../../providers/compile/provider.ts";
 import { jsonPointer } from "../../runtime/settings/invalid-places.ts";
 import type { InvalidPart } from "../http/problem.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 
 /** As many names as a person would read. */
 const NAMES_MAX = 50;
@@ -10,7 +10,7 @@ const NAMES_MAX = 50;
 /** Lists the providers that the project can use. */
 export function unknownProviderDetail(
   projectId: string,
-  providers: Pick<ApiPorts["providers"], "list">,
+  providers: Pick<ApiServices["providers"], "list">,
 ): string {
   const names = providers.list(projectId).map(({ name }) => name);
   const more = names.length > NAMES_MAX ? ", …" : "";

@@ -13,7 +13,7 @@ import { putProvider } from "../../store/connections/put-provider.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import { auditedRequest } from "../projects/audit-log.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { type Refusal, refused } from "../http/problem.ts";
 import { readNamedDefinition } from "./definition.ts";
 import {
@@ -59,20 +59,20 @@ function providerWithDefinition(known: ProviderVersion): object {
 const TAG = "Providers";
 const PATH = "/v1/providers/{name}";
 
-export function providerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+export function providerRoutes(services: ApiServices, newUuid: UuidSource): Route[] {
   // The schema first: to the router its path would be a name as well.
   return [
-    list(ports),
+    list(services),
     readSchema(),
-    read(ports),
-    versions(ports),
+    read(services),
+    versions(services),
     readVersion(),
-    put(ports, newUuid),
-    remove(ports),
+    put(services, newUuid),
+    remove(services),
   ];
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineRoute({
     operationId: "listProviders",
     method: "GET",
@@ -82,8 +82,10 @@ function list(ports: ApiPorts): Route {
     scope: "subscriptions:read",
     success: { status: 200, description: "All of them.", schema: providerPageSchema },
     async handle({ caller: { projectId } }) {
-      await ports.providers.refresh();
-      const items = ports.providers.list(projectId).map((one) => JSON.stringify(providerView(one)));
+      await services.providers.refresh();
+      const items = services.providers
+        .list(projectId)
+        .map((one) => JSON.stringify(providerView(one)));
       return pageAnswer(items, null);
     },
   });
@@ -103,7 +105,7 @@ function readSchema(): Route {
   });
 }
 
-function read(ports: ApiPorts): Route {
+function read(services: ApiServices): Route {
   return defineRoute({
     operationId: "getProvider",
     method: "GET",
@@ -115,13 +117,13 @@ function read(ports: ApiPorts): Route {
     success: { status: 200, description: "The provider.", schema: providerWithDefinitionSchema },
     problems: ["not_found"],
     async handle({ caller: { projectId }, name }) {
-      const known = await ports.providers.findFresh(projectId, name);
+      const known = await services.providers.findFresh(projectId, name);
       return known === null ? noSuchProvider(name) : providerAnswer(200, known);
     },
   });
 }
 
-function versions(ports: ApiPorts): Route {
+function versions(services: ApiServices): Route {
   return defineRoute({
     operationId: "listProviderVersions",
     method: "GET",
@@ -136,7 +138,7 @@ function versions(ports: ApiPorts): Route {
     problems: ["not_found"],
     async handle({ database, caller: { projectId }, name }) {
       const rows = await listProviderVersions(database, { projectId, name });
-      if (rows.length === 0 && ports.providers.find(projectId, name) === null) {
+      if (rows.length === 0 && services.providers.find(projectId, name) === null) {
         return noSuchProvider(name);
       }
       return pageAnswer(
@@ -186,7 +188,7 @@ function versionView(name: string, of: ListedProviderVersion): object {
   };
 }
 
-function put(ports: ApiPorts, newUuid: UuidSource): Route {
+function put(services: ApiServices, newUuid: UuidSource): Route {
   return defineRoute({
     operationId: "putProvider",
     method: "PUT",
@@ -209,44 +211,49 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
     async handle(request) {
       const { name, bodyText } = request;
       const { projectId, keyId } = request.caller;
-      const known = await ports.providers.findFresh(projectId, name);
+      const known = await services.providers.findFresh(projectId, name);
       if (known !== null && known.source !== "project") return nameTaken(known);
       const definition = readNamedDefinition(name, bodyText, (url) =>
-        ports.checkUpstreamUrl(projectId, url),
+        services.checkUpstreamUrl(projectId, url),
       );
       if (!definition.ok) return definition;
       const { text, isSame } = definition.value;
       const wanted = {
-        id: newUuid(ports.clock.now(), 0),
+        id: newUuid(services.clock.now(), 0),
         projectId,
         name,
         definition: text,
         keyId,
         isSame,
-        namesMax: ports.limits.allowed(projectId, "definitions"),
-        versionsMax: ports.limits.allowed(projectId, "definition_versions"),
+        namesMax: services.limits.allowed(projectId, "definitions"),
+        versionsMax: services.limits.allowed(projectId, "definition_versions"),
       };
-      const outcome = await auditedRequest(ports, request, "put-provider", async (within, note) => {
-        const put = await putProvider(within, wanted);
-        if (put.kind === "created" || put.kind === "changed") {
-          note({
-            action: `provider.${put.kind}`,
-            subject: name,
-            details: { version: put.version },
-          });
-        }
-        return put;
-      });
-      if (outcome.kind === "too_many") return tooMany(projectId, ports);
-      if (outcome.kind === "too_many_versions") return tooManyVersions(projectId, ports);
-      const stored = await ports.providers.findFresh(projectId, name);
+      const outcome = await auditedRequest(
+        services,
+        request,
+        "put-provider",
+        async (within, note) => {
+          const put = await putProvider(within, wanted);
+          if (put.kind === "created" || put.kind === "changed") {
+            note({
+              action: `provider.${put.kind}`,
+              subject: name,
+              details: { version: put.version },
+            });
+          }
+          return put;
+        },
+      );
+      if (outcome.kind === "too_many") return tooMany(projectId, services);
+      if (outcome.kind === "too_many_versions") return tooManyVersions(projectId, services);
+      const stored = await services.providers.findFresh(projectId, name);
       if (stored === null) return noSuchProvider(name);
       return providerAnswer(outcome.kind === "created" ? 201 : 200, stored);
     },
   });
 }
 
-function remove(ports: ApiPorts): Route {
+function remove(services: ApiServices): Route {
   return defineRoute({
     operationId: "deleteProvider",
     method: "DELETE",
@@ -262,11 +269,16 @@ function remove(ports: ApiPorts): Route {
     async handle(request) {
       const { name } = request;
       const { projectId } = request.caller;
-      const done = await auditedRequest(ports, request, "delete-provider", async (within, note) => {
-        const outcome = await deleteProvider(within, { projectId, name });
-        if (outcome === "deleted") note({ action: "provider.deleted", subject: name });
-        return outcome;
-      });
+      const done = await auditedRequest(
+        services,
+        request,
+        "delete-provider",
+        async (within, note) => {
+          const outcome = await deleteProvider(within, { projectId, name });
+          if (outcome === "deleted") note({ action: "provider.deleted", subject: name });
+          return outcome;
+        },
+      );
       switch (done) {
         case "not_found":
           return notOwn(name);
@@ -276,7 +288,7 @@ function remove(ports: ApiPorts): Route {
             `Connections to ${name} need its definition; delete them first.`,
           );
         case "deleted":
-          await ports.providers.refresh();
+          await services.providers.refresh();
           return NO_CONTENT;
       }
     },
@@ -303,7 +315,7 @@ function nameTaken({ provider: { name }, source }: ProviderVersion): Refusal {
   return refused("provider_name_taken", `A provider named ${name} ${whose}; take another name.`);
 }
 
-function tooMany(projectId: string, { limits }: ApiPorts): Refusal {
+function tooMany(projectId: string, { limits }: ApiServices): Refusal {
   const allowed = limits.allowed(projectId, "definitions");
   return limitRefusal(limits, {
     projectId,
@@ -313,7 +325,7 @@ function tooMany(projectId: string, { limits }: ApiPorts): Refusal {
   });
 }
 
-function tooManyVersions(projectId: string, { limits }: ApiPorts): Refusal {
+function tooManyVersions(projectId: string, { limits }: ApiServices): Refusal {
   return limitRefusal(limits, {
     projectId,
     name: "definition_versions",

@@ -14,7 +14,7 @@ import {
 } from "../../providers/trial/trial-submission.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { paramFaults, urlFaults } from "./provider-faults.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { type Outcome, problemOfParts, refused } from "../http/problem.ts";
 import { readNamedDefinition } from "./definition.ts";
 import { noSuchProvider } from "./routes.ts";
@@ -68,11 +68,11 @@ function heading({ provider, version }: TrialResult): object {
 
 const BODY_BYTES_MAX = 1024 * 1024;
 
-export function providerTrialRoutes(ports: ApiPorts): Route[] {
-  return [tryOut(ports)];
+export function providerTrialRoutes(services: ApiServices): Route[] {
+  return [tryOut(services)];
 }
 
-function tryOut(ports: ApiPorts): Route {
+function tryOut(services: ApiServices): Route {
   return defineRoute({
     operationId: "tryProvider",
     method: "POST",
@@ -91,11 +91,11 @@ function tryOut(ports: ApiPorts): Route {
     success: { status: 200, description: "Step by step.", schema: providerTrialSchema },
     problems: ["not_found", "unknown_connection", "upstream_not_asked"],
     async handle({ caller: { projectId }, name, body, bodyText }) {
-      const tried = await findTried(projectId, name, body, bodyText, ports);
+      const tried = await findTried(projectId, name, body, bodyText, services);
       if (!tried.ok) return tried;
       return body.job_id === undefined
-        ? trySample(tried.value, body, bodyText, ports)
-        : tryJob({ projectId, tried: tried.value, body, jobId: body.job_id }, ports);
+        ? trySample(tried.value, body, bodyText, services)
+        : tryJob({ projectId, tried: tried.value, body, jobId: body.job_id }, services);
     },
   });
 }
@@ -106,17 +106,17 @@ async function findTried(
   name: string,
   body: TrialRequest,
   bodyText: string,
-  ports: ApiPorts,
+  services: ApiServices,
 ): Promise<Outcome<TrialResult>> {
   if (body.definition === undefined) {
-    const known = await ports.providers.findFresh(projectId, name);
+    const known = await services.providers.findFresh(projectId, name);
     return known === null ? noSuchProvider(name) : { ok: true, value: known };
   }
   const definition = sliceRawJson(bodyText, ["definition"]) ?? "{}";
   const read = readNamedDefinition(
     name,
     definition,
-    (url) => ports.checkUpstreamUrl(projectId, url),
+    (url) => services.checkUpstreamUrl(projectId, url),
     "/definition",
   );
   if (!read.ok) return read;
@@ -128,7 +128,7 @@ function trySample(
   tried: TrialResult,
   body: TrialRequest,
   text: string,
-  { clock }: ApiPorts,
+  { clock }: ApiServices,
 ): Reply {
   const { answer, request, age_s: ageS, seen_before: seenBefore } = body;
   if (answer === undefined) throw new Error("A trial without an answer and without a job.");
@@ -156,12 +156,12 @@ async function tryJob(
     readonly body: TrialRequest;
     readonly jobId: string;
   },
-  ports: ApiPorts,
+  services: ApiServices,
 ): Promise<Reply> {
   const { projectId, tried, body, jobId } = wanted;
   const { name } = tried.provider;
   const connectionName = body.connection ?? DEFAULT_CONNECTION;
-  const connection = await ports.connections.findFresh(projectId, name, connectionName);
+  const connection = await services.connections.findFresh(projectId, name, connectionName);
   if (connection === null) {
     const detail = `${name} has no connection named ${JSON.stringify(connectionName)}; create it with POST /v1/connections.`;
     const problem = problemOfParts("unknown_connection", [{ pointer: "/connection", detail }]);
@@ -173,7 +173,7 @@ async function tryJob(
     ...urlFaults(tried.provider, connection.baseUrl, params),
   ];
   if (faults.length > 0) return { ok: false, problem: problemOfParts("validation_failed", faults) };
-  const outcome = await ports.poller.tryLive(connection.id, {
+  const outcome = await services.poller.tryLive(connection.id, {
     known: tried,
     job: { jobId, params },
     ageMs: body.age_s * 1000,

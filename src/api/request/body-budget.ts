@@ -1,5 +1,5 @@
-import type { ProjectLimits } from "../../core/project-limits.ts";
-import { MemoryBudget } from "../../lanes/memory-budget.ts";
+import type { ProjectLimits } from "../../core/limits/project-limits.ts";
+import { MemoryBudget } from "../../lanes/shares/memory-budget.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { PARSED_FACTOR_MAX } from "./request-body.ts";
 

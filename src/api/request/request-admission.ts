@@ -1,6 +1,6 @@
-import type { ProjectLimits } from "../../core/project-limits.ts";
-import { EqualShares } from "../../lanes/equal-shares.ts";
-import { LoopTurns } from "../../lanes/loop-turns.ts";
+import type { ProjectLimits } from "../../core/limits/project-limits.ts";
+import { EqualShares } from "../../lanes/shares/equal-shares.ts";
+import { LoopTurns } from "../../lanes/shares/loop-turns.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { addressGroup } from "./client-address.ts";
 import { RequestRates, type RateVerdict } from "./request-rates.ts";

@@ -1,4 +1,4 @@
-import type { ProjectLimits } from "../../core/project-limits.ts";
+import type { ProjectLimits } from "../../core/limits/project-limits.ts";
 import { TokenBucket } from "../../lanes/token-bucket.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";

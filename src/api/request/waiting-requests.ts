@@ -1,5 +1,5 @@
-import type { ProjectLimits } from "../../core/project-limits.ts";
-import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
+import type { ProjectLimits } from "../../core/limits/project-limits.ts";
+import { FairSemaphore } from "../../lanes/shares/fair-semaphore.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import type { Refusal } from "../http/problem.ts";

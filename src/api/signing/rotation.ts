@@ -8,7 +8,7 @@ import {
   SIGNING_AT_ONCE_MAX,
   type StoredSigningSecret,
 } from "../../store/projects/signing-secrets.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import type { Answer } from "../http/answer.ts";
 import { defineCreatingRoute } from "../http/creating-route.ts";
 import { isoTime } from "../http/iso-time.ts";
@@ -43,11 +43,11 @@ interface Rotation<Body extends { readonly overlap_s: number }> extends Pick<
 /** A route that makes a new secret or key pair the current one; earlier ones sign for an overlap. */
 export function defineRotation<Body extends { readonly overlap_s: number }>(
   rotation: Rotation<Body>,
-  ports: ApiPorts,
+  services: ApiServices,
   newUuid: UuidSource,
 ): Route {
   const { schema, scheme, idKind, action, create, answer, ...description } = rotation;
-  return defineCreatingRoute<Body>(ports, {
+  return defineCreatingRoute<Body>(services, {
     ...description,
     scope: "admin",
     body: { schema, bytesMax: ROTATION_BODY_BYTES_MAX, isOptional: true },
@@ -55,23 +55,27 @@ export function defineRotation<Body extends { readonly overlap_s: number }>(
     async handle(request) {
       const { database, body } = request;
       const { projectId } = request.caller;
-      const refusal = await stockRefusal("signing_secrets", { projectId, database }, ports);
+      const refusal = await stockRefusal("signing_secrets", { projectId, database }, services);
       if (refusal !== null) return refusal;
-      const nowMs = ports.clock.now();
+      const nowMs = services.clock.now();
       const { secret, publicKey } = create(body);
       const id = newUuid(nowMs, 0);
-      const sealed = ports.secretBox.seal(secret, { column: "signing_secrets.secret", id });
+      const sealed = services.secretBox.seal(secret, { column: "signing_secrets.secret", id });
       const wanted = { id, projectId, scheme, sealed, publicKey, nowMs };
-      const reply = await auditedRequest(ports, request, description.operationId, (within, note) =>
-        request.once(within, async () => {
-          const rotated = await rotateSigningSecret(within, wanted, body.overlap_s * 1000);
-          if (rotated.kind === "too_many") return tooManySign(rotated);
-          const details = { overlap_s: body.overlap_s };
-          note({ action, subject: publicId(idKind, id), details });
-          return answer(rotated.secret);
-        }),
+      const reply = await auditedRequest(
+        services,
+        request,
+        description.operationId,
+        (within, note) =>
+          request.once(within, async () => {
+            const rotated = await rotateSigningSecret(within, wanted, body.overlap_s * 1000);
+            if (rotated.kind === "too_many") return tooManySign(rotated);
+            const details = { overlap_s: body.overlap_s };
+            note({ action, subject: publicId(idKind, id), details });
+            return answer(rotated.secret);
+          }),
       );
-      ports.signingKeys.forget(projectId);
+      services.signingKeys.forget(projectId);
       return reply;
     },
   });

@@ -15,7 +15,7 @@ import {
 } from "../../store/projects/signing-secrets.ts";
 import { jsonAnswer, pageAnswer } from "../http/answer.ts";
 import { isoTime } from "../http/iso-time.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { jwksSchema, signingKeyPageSchema, signingKeySchema } from "../http/response-schemas.ts";
 import { defineRotation, overlapSchema } from "./rotation.ts";
 import { defineOpenRoute } from "../http/route.ts";
@@ -34,11 +34,11 @@ const projectParameter = z.strictObject({
   }),
 });
 
-export function signingKeyRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
-  return [list(ports), jwks(ports), rotate(ports, newUuid)];
+export function signingKeyRoutes(services: ApiServices, newUuid: UuidSource): Route[] {
+  return [list(services), jwks(services), rotate(services, newUuid)];
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineOpenRoute({
     operationId: "listSigningKeys",
     method: "GET",
@@ -52,14 +52,14 @@ function list(ports: ApiPorts): Route {
     query: projectParameter,
     success: { status: 200, description: "The keys.", schema: signingKeyPageSchema },
     async handle({ query, database }) {
-      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports, database);
+      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, services, database);
       const items = keys.map((key) => JSON.stringify(signingKeyView(key)));
       return pageAnswer(items, null, FOR_ALL);
     },
   });
 }
 
-function jwks(ports: ApiPorts): Route {
+function jwks(services: ApiServices): Route {
   return defineOpenRoute({
     operationId: "getSigningKeySet",
     method: "GET",
@@ -70,14 +70,14 @@ function jwks(ports: ApiPorts): Route {
     query: projectParameter,
     success: { status: 200, description: "The key set.", schema: jwksSchema },
     async handle({ query, database }) {
-      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports, database);
+      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, services, database);
       const set = keys.map((key) => jwkOfSigningKey(key.publicKey, publicId("signingKey", key.id)));
       return jsonAnswer(200, JSON.stringify({ keys: set }), FOR_ALL);
     },
   });
 }
 
-function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
+function rotate(services: ApiServices, newUuid: UuidSource): Route {
   const rotation = {
     operationId: "rotateSigningKey",
     path: "/v1/signing-keys/rotate",
@@ -95,12 +95,12 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
     answer: ({ publicKey, ...rotated }: StoredSigningSecret) =>
       jsonAnswer(200, JSON.stringify(signingKeyView({ ...rotated, publicKey: publicKey ?? "" }))),
   } as const;
-  return defineRotation(rotation, ports, newUuid);
+  return defineRotation(rotation, services, newUuid);
 }
 
 async function keysOf(
   project: string,
-  { clock, secretBox }: ApiPorts,
+  { clock, secretBox }: ApiServices,
   database: Database,
 ): Promise<readonly PublicSigningKey[]> {
   const { keys, oldestProjectAtMs } = await findPublicSigningKeys(database, {

@@ -5,7 +5,7 @@ import { findSigningSecrets } from "../../store/projects/signing-secrets.ts";
 import type { StoredSigningSecret } from "../../store/projects/signing-secrets.ts";
 import { jsonAnswer, pageAnswer } from "../http/answer.ts";
 import { isoTime } from "../http/iso-time.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { signingSecretPageSchema, signingSecretSchema } from "../http/response-schemas.ts";
 import { defineRotation, overlapSchema } from "./rotation.ts";
 import { defineRoute } from "../http/route.ts";
@@ -16,11 +16,11 @@ import { newSigningSecret } from "../../runtime/secrets/new-signing-secrets.ts";
 const TAG = "Signing secrets";
 const NOT_STORED = { "cache-control": "no-store" };
 
-export function signingSecretRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
-  return [list(ports), rotate(ports, newUuid)];
+export function signingSecretRoutes(services: ApiServices, newUuid: UuidSource): Route[] {
+  return [list(services), rotate(services, newUuid)];
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineRoute({
     operationId: "listSigningSecrets",
     method: "GET",
@@ -31,15 +31,15 @@ function list(ports: ApiPorts): Route {
     scope: "admin",
     success: { status: 200, description: "The secrets.", schema: signingSecretPageSchema },
     async handle({ database, caller: { projectId } }) {
-      const stored = await findSigningSecrets(database, projectId, ports.clock.now());
+      const stored = await findSigningSecrets(database, projectId, services.clock.now());
       const secrets = stored.filter(({ scheme }) => scheme === "v1");
-      const items = secrets.map((secret) => JSON.stringify(signingSecretView(secret, ports)));
+      const items = secrets.map((secret) => JSON.stringify(signingSecretView(secret, services)));
       return pageAnswer(items, null, NOT_STORED);
     },
   });
 }
 
-function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
+function rotate(services: ApiServices, newUuid: UuidSource): Route {
   const rotation = {
     operationId: "rotateSigningSecret",
     path: "/v1/signing-secrets/rotate",
@@ -65,12 +65,12 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
       publicKey: null,
     }),
     answer: (rotated: StoredSigningSecret) =>
-      jsonAnswer(200, JSON.stringify(signingSecretView(rotated, ports)), NOT_STORED),
+      jsonAnswer(200, JSON.stringify(signingSecretView(rotated, services)), NOT_STORED),
   } as const;
-  return defineRotation(rotation, ports, newUuid);
+  return defineRotation(rotation, services, newUuid);
 }
 
-function signingSecretView(of: StoredSigningSecret, { secretBox }: ApiPorts): object {
+function signingSecretView(of: StoredSigningSecret, { secretBox }: ApiServices): object {
   return {
     id: publicId("signingSecret", of.id),
     object: "signing_secret",

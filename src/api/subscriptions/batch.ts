@@ -4,7 +4,7 @@ import { splitRawArray } from "../../core/json/raw-json-items.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import { isNotBegun, NotBegunInTimeError } from "../../store/db/errors.ts";
 import { jsonAnswer } from "../http/answer.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { invalidBodyParts, problemJson, problemOfParts } from "../http/problem.ts";
 import type { Outcome, Problem } from "../http/problem.ts";
 import { isObject } from "../request/record-of-strings.ts";
@@ -62,11 +62,11 @@ const ITEMS_AT_ONCE = 250;
  */
 export async function subscribeBatch(
   batch: Batch,
-  ports: ApiPorts,
+  services: ApiServices,
   scope: RequestScope,
 ): Promise<Reply> {
-  const checkUrl = once((text) => ports.checkCallbackUrl(batch.projectId, text));
-  const sharing: ApiPorts = { ...ports, checkCallbackUrl: (_, text) => checkUrl(text) };
+  const checkUrl = once((text) => services.checkCallbackUrl(batch.projectId, text));
+  const sharing: ApiServices = { ...services, checkCallbackUrl: (_, text) => checkUrl(text) };
   const items = itemsOf(batch.body);
   const texts = textsOf(batch.text, batch.body);
   const unavailable = new Unavailable();
@@ -81,7 +81,7 @@ export async function subscribeBatch(
       trace: batch.trace,
     };
     const subscribed = await subscribeItem(requested, sharing, scope, unavailable);
-    return resultJson(subscribed, ports);
+    return resultJson(subscribed, services);
   };
   const results = Array.from<string>({ length: items.length });
   let next = 0;
@@ -95,7 +95,10 @@ export async function subscribeBatch(
   await Promise.all(Array.from({ length: ITEMS_AT_ONCE }, takeItems));
   if (unavailable.items > 0) {
     const counts = { items: items.length, unavailable: unavailable.items };
-    ports.log.warn({ ...counts, err: unavailable.error }, "items of a batch could not be stored");
+    services.log.warn(
+      { ...counts, err: unavailable.error },
+      "items of a batch could not be stored",
+    );
   }
   if (unavailable.problem !== null && unavailable.items === items.length) {
     return { ok: false, problem: unavailable.problem };
@@ -126,7 +129,7 @@ async function subscribeItem(
     readonly idempotencyKey: string | null;
     readonly trace: string | null;
   },
-  ports: ApiPorts,
+  services: ApiServices,
   scope: RequestScope,
   unavailable: Unavailable,
 ): Promise<Outcome<Subscribed>> {
@@ -138,26 +141,26 @@ async function subscribeItem(
   }
   try {
     if (scope.deadline.hasPassed) throw new NotBegunInTimeError("the batch took too long");
-    const subscribed = subscribe({ ...rest, request: parsed.data }, ports, scope);
+    const subscribed = subscribe({ ...rest, request: parsed.data }, services, scope);
     return await scope.deadline.race(subscribed);
   } catch (error) {
     // The others may have been stored: each item reports its own outcome.
     const mayHaveActed = !isNotBegun(error);
     const problem = problemOfError(error, { mayHaveActed });
     if (PROBLEMS[problem.code].status === 503) unavailable.add(problem, error, mayHaveActed);
-    else ports.log.error({ err: error }, "an item of a batch could not be stored");
+    else services.log.error({ err: error }, "an item of a batch could not be stored");
     return { ok: false, problem };
   }
 }
 
-function resultJson(subscribed: Outcome<Subscribed>, ports: ApiPorts): string {
+function resultJson(subscribed: Outcome<Subscribed>, services: ApiServices): string {
   if (!subscribed.ok) {
     const { problem } = subscribed;
     return `{"outcome":"refused","status":${PROBLEMS[problem.code].status},"error":${problemJson(problem, null)}}`;
   }
   const { isReplay } = subscribed.value;
   const replayed = isReplay ? `"idempotent_replayed":true,` : "";
-  return `{"outcome":"created","status":201,${replayed}"subscription":${createdSubscriptionJson(subscribed.value, ports)}}`;
+  return `{"outcome":"created","status":201,${replayed}"subscription":${createdSubscriptionJson(subscribed.value, services)}}`;
 }
 
 function itemsOf(body: BatchRequest): readonly unknown[] {

@@ -9,7 +9,7 @@ import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { deliveryItems } from "../deliveries/routes.ts";
 import { idempotencyHeaders, readIdempotencyKey } from "../http/creating-route.ts";
 import { flagParameter, pagingParameters } from "../request/list-query.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { jobWaits } from "../waiting.ts";
 import { refused } from "../http/problem.ts";
 import {
@@ -48,20 +48,20 @@ const BODY_BYTES_MAX = 256 * 1024;
 const BATCH_BODY_BYTES_MAX = 8 * 1024 * 1024;
 const TAG = "Subscriptions";
 
-export function subscriptionRoutes(ports: ApiPorts, waiting: WaitingRequests): Route[] {
+export function subscriptionRoutes(services: ApiServices, waiting: WaitingRequests): Route[] {
   return [
-    create(ports),
-    createBatch(ports),
-    list(ports),
-    read(ports),
-    remove(ports),
-    poll(ports),
-    waitRoute(ports, waiting),
-    listDeliveries(ports),
+    create(services),
+    createBatch(services),
+    list(services),
+    read(services),
+    remove(services),
+    poll(services),
+    waitRoute(services, waiting),
+    listDeliveries(services),
   ];
 }
 
-function create(ports: ApiPorts): Route {
+function create(services: ApiServices): Route {
   return defineRoute({
     operationId: "createSubscription",
     method: "POST",
@@ -88,18 +88,18 @@ function create(ports: ApiPorts): Route {
           idempotencyKey: idempotencyKey.value,
           trace: traceOfRequest(headers),
         },
-        ports,
+        services,
         { deadline, database },
       );
       if (!subscribed.ok) return subscribed;
       const { isReplay } = subscribed.value;
-      const json = createdSubscriptionJson(subscribed.value, ports);
+      const json = createdSubscriptionJson(subscribed.value, services);
       return jsonAnswer(201, json, isReplay ? { "idempotent-replayed": "true" } : undefined);
     },
   });
 }
 
-function createBatch(ports: ApiPorts): Route {
+function createBatch(services: ApiServices): Route {
   return defineRoute({
     operationId: "createSubscriptions",
     method: "POST",
@@ -127,14 +127,14 @@ function createBatch(ports: ApiPorts): Route {
           idempotencyKey: idempotencyKey.value,
           trace: traceOfRequest(headers),
         },
-        ports,
+        services,
         { deadline, database },
       );
     },
   });
 }
 
-function list(ports: ApiPorts): Route {
+function list(services: ApiServices): Route {
   return defineListRoute({
     operationId: "listSubscriptions",
     path: "/v1/subscriptions",
@@ -155,13 +155,13 @@ function list(ports: ApiPorts): Route {
         createdAfterMs: query.created_after ?? null,
       }),
     async items(rows, { database }) {
-      const waits = await jobWaits(database, ports, rows.map(waitingJob));
-      return rows.map((row) => subscriptionJson(row, ports, waits));
+      const waits = await jobWaits(database, services, rows.map(waitingJob));
+      return rows.map((row) => subscriptionJson(row, services, waits));
     },
   });
 }
 
-function read(ports: ApiPorts): Route {
+function read(services: ApiServices): Route {
   return defineReadRoute({
     operationId: "getSubscription",
     path: "/v1/subscriptions/{id}",
@@ -172,11 +172,11 @@ function read(ports: ApiPorts): Route {
     success: { status: 200, description: "The subscription.", schema: subscriptionSchema },
     find: findSubscription,
     json: async (found, { database }) =>
-      subscriptionJson(found, ports, await jobWaits(database, ports, [waitingJob(found)])),
+      subscriptionJson(found, services, await jobWaits(database, services, [waitingJob(found)])),
   });
 }
 
-function remove(ports: ApiPorts): Route {
+function remove(services: ApiServices): Route {
   return defineRoute({
     operationId: "deleteSubscription",
     method: "DELETE",
@@ -191,18 +191,18 @@ function remove(ports: ApiPorts): Route {
     query: z.strictObject({ cancel_job: flagParameter }),
     success: { status: 204, description: "Subscription deleted (idempotent)." },
     async handle({ database, caller: { projectId }, id, query }) {
-      const nowMs = ports.clock.now();
+      const nowMs = services.clock.now();
       const deleted = await deleteSubscription(database, { projectId, id, nowMs });
       if (deleted === null) return notFound("subscription", publicId("subscription", id));
       const { jobEnded, ...job } = deleted;
       const cancelJob = query.cancel_job && !jobEnded;
-      await ports.commands.unsubscribed({ ...job, subscriptionId: id, cancelJob });
+      await services.commands.unsubscribed({ ...job, subscriptionId: id, cancelJob });
       return NO_CONTENT;
     },
   });
 }
 
-function poll(ports: ApiPorts): Route {
+function poll(services: ApiServices): Route {
   return defineRoute({
     operationId: "pollSubscription",
     method: "POST",
@@ -225,15 +225,15 @@ function poll(ports: ApiPorts): Route {
             `The subscription is ${found.status}; create a new one.`,
           );
         }
-        await ports.commands.pollNow(found.shardId, found.jobRowId);
+        await services.commands.pollNow(found.shardId, found.jobRowId);
       }
-      const waits = await jobWaits(database, ports, [waitingJob(found)]);
-      return jsonAnswer(202, subscriptionJson(found, ports, waits));
+      const waits = await jobWaits(database, services, [waitingJob(found)]);
+      return jsonAnswer(202, subscriptionJson(found, services, waits));
     },
   });
 }
 
-function listDeliveries(ports: ApiPorts): Route {
+function listDeliveries(services: ApiServices): Route {
   return defineListRoute({
     operationId: "listSubscriptionDeliveries",
     path: "/v1/subscriptions/{id}/deliveries",
@@ -248,6 +248,6 @@ function listDeliveries(ports: ApiPorts): Route {
       if (found === null) return notFound("subscription", publicId("subscription", id));
       return findDeliveries(database, { ...EVERY_DELIVERY, ...wanted, subscriptionId: id });
     },
-    items: (rows, request) => deliveryItems(rows, request, ports),
+    items: (rows, request) => deliveryItems(rows, request, services),
   });
 }

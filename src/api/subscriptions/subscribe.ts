@@ -1,4 +1,4 @@
-import { limitOf, type ProjectLimitName } from "../../core/project-limits.ts";
+import { limitOf, type ProjectLimitName } from "../../core/limits/project-limits.ts";
 import type { ProblemCode } from "../../core/error-codes.ts";
 import { inboxOfTarget } from "../../core/delivery/inbox-target.ts";
 import type { Warning } from "../../core/warning-codes.ts";
@@ -7,7 +7,7 @@ import type { Database } from "../../store/db/database.ts";
 import { findSubscription } from "../../store/subscriptions/subscription-record.ts";
 import { isNotBegun, isTransient, NotBegunInTimeError } from "../../store/db/errors.ts";
 import type { SubscriptionRecord } from "../../store/subscriptions/subscription-record.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { refused } from "../http/problem.ts";
 import type { Outcome, Refusal } from "../http/problem.ts";
 import type { RequestScope } from "../http/route.ts";
@@ -34,24 +34,24 @@ export interface Subscribed {
   readonly warnings: readonly Warning[];
 }
 
-export type SubscribePorts = ValidationContext & Pick<ApiPorts, "acceptor" | "inboxes">;
+export type SubscribeServices = ValidationContext & Pick<ApiServices, "acceptor" | "inboxes">;
 
 /** From a request to a committed subscription, or to the reason why not. */
 export async function subscribe(
   requested: SubscriptionRequest,
-  ports: SubscribePorts,
+  services: SubscribeServices,
   { deadline, database }: RequestScope,
 ): Promise<Outcome<Subscribed>> {
-  const prepared = await beforeStoring(deadline.race(validateSubscription(requested, ports)));
+  const prepared = await beforeStoring(deadline.race(validateSubscription(requested, services)));
   if (!prepared.ok) return prepared;
   const { request, warnings } = prepared.value;
   const inbox = inboxOfTarget(request.callbackUrl);
   if (inbox !== null) {
     const { projectId } = request;
-    const ensured = ports.inboxes.ensure(database, { projectId, name: inbox });
+    const ensured = services.inboxes.ensure(database, { projectId, name: inbox });
     if (!(await beforeStoring(ensured))) return tooManyInboxes();
   }
-  const outcome = await ports.acceptor.accept(request, deadline);
+  const outcome = await services.acceptor.accept(request, deadline);
   switch (outcome.kind) {
     case "accepted":
       return { ok: true, value: { subscription: outcome.subscription, isReplay: false, warnings } };

@@ -12,7 +12,7 @@ import type { Provider } from "../../providers/compile/provider.ts";
 import type { Warning } from "../../core/warning-codes.ts";
 import type { ProblemCode } from "../../core/error-codes.ts";
 import { paramFaults, unknownProviderDetail, urlFaults } from "../providers/provider-faults.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { type InvalidPart, type Outcome, problemOfParts, type Refusal } from "../http/problem.ts";
 import { DEFAULT_CONNECTION, DEFAULT_PROVIDER, type SubscriptionBody } from "./schema.ts";
 import type { AcceptRequest } from "../../store/writes/accept-subscriptions.ts";
@@ -34,9 +34,9 @@ export interface SubscriptionRequest {
   readonly recognizedBy?: string;
 }
 
-export interface ValidationContext extends Pick<ApiPorts, "checkCallbackUrl" | "secretBox"> {
-  readonly providers: Pick<ApiPorts["providers"], "find" | "findFresh" | "list">;
-  readonly connections: Pick<ApiPorts["connections"], "find" | "findFresh">;
+export interface ValidationContext extends Pick<ApiServices, "checkCallbackUrl" | "secretBox"> {
+  readonly providers: Pick<ApiServices["providers"], "find" | "findFresh" | "list">;
+  readonly connections: Pick<ApiServices["connections"], "find" | "findFresh">;
 }
 
 /** A request that is ready to be stored. */
@@ -57,23 +57,23 @@ interface Fault {
  */
 export async function validateSubscription(
   requested: SubscriptionRequest,
-  ports: ValidationContext,
+  services: ValidationContext,
 ): Promise<Outcome<ValidSubscription>> {
   const { request, projectId } = requested;
   const faults: Fault[] = [];
   const providerName = request.provider ?? DEFAULT_PROVIDER;
   const known =
-    ports.providers.find(projectId, providerName) ??
-    (await ports.providers.findFresh(projectId, providerName));
+    services.providers.find(projectId, providerName) ??
+    (await services.providers.findFresh(projectId, providerName));
   const provider = known?.provider;
-  if (provider === undefined) faults.push(unknownProvider(projectId, ports.providers));
+  if (provider === undefined) faults.push(unknownProvider(projectId, services.providers));
   else faults.push(...providerFaults(request, provider));
 
   const connectionName = request.connection ?? DEFAULT_CONNECTION;
   const connection =
     provider &&
-    (ports.connections.find(projectId, provider.name, connectionName) ??
-      (await ports.connections.findFresh(projectId, provider.name, connectionName)));
+    (services.connections.find(projectId, provider.name, connectionName) ??
+      (await services.connections.findFresh(projectId, provider.name, connectionName)));
   if (connection === null) faults.push(unknownConnection(connectionName));
   if (provider && connection) {
     faults.push(...urlFaults(provider, connection.baseUrl, request.params ?? {}).map(invalid));
@@ -83,7 +83,7 @@ export async function validateSubscription(
     request.metadata === undefined ? "{}" : (sliceRawJson(requested.text, ["metadata"]) ?? "{}");
   faults.push(...metadataFaults(metadata));
 
-  const target = await targetOf(request, projectId, ports);
+  const target = await targetOf(request, projectId, services);
   if (!target.ok) faults.push(refusedUrl(target.reason));
 
   if (faults.length > 0 || !known || !connection || !target.ok) return refuse(faults);
@@ -91,7 +91,7 @@ export async function validateSubscription(
   const { warnings } = target;
   return {
     ok: true,
-    value: { request: acceptRequest(requested, facts, ports.secretBox), warnings },
+    value: { request: acceptRequest(requested, facts, services.secretBox), warnings },
   };
 }
 
@@ -104,7 +104,7 @@ interface Target {
 async function targetOf(
   { callback_url: text, inbox }: SubscriptionBody,
   projectId: string,
-  ports: Pick<ValidationContext, "checkCallbackUrl">,
+  services: Pick<ValidationContext, "checkCallbackUrl">,
 ): Promise<
   | (Target & { readonly ok: true; readonly warnings: readonly Warning[] })
   | { readonly ok: false; readonly reason: string }
@@ -113,7 +113,7 @@ async function targetOf(
     const target = inboxTarget(inbox);
     return { ok: true, callbackUrl: target, callbackOrigin: target, warnings: [] };
   }
-  const callback = await ports.checkCallbackUrl(projectId, text ?? "");
+  const callback = await services.checkCallbackUrl(projectId, text ?? "");
   if (!callback.ok) return callback;
   const { url, warnings = [] } = callback;
   return { ok: true, callbackUrl: url.href, callbackOrigin: url.origin, warnings };

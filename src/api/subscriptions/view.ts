@@ -6,11 +6,11 @@ import { traceIdOf } from "../../core/trace-context.ts";
 import type { SubscriptionRecord } from "../../store/subscriptions/subscription-record.ts";
 import { isoTime } from "../http/iso-time.ts";
 import type { Subscribed } from "./subscribe.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { type JobWaits, jobWaitsHere, type WaitFacts, type WaitingJob } from "../waiting.ts";
 
 /** The facts that a subscription's JSON needs besides its record. */
-export type SubscriptionFacts = Pick<ApiPorts, "watches" | "connections">;
+export type SubscriptionFacts = Pick<ApiServices, "watches" | "connections">;
 
 /** The facts about the subscription's job that decide what it waits for. */
 export function waitingJob({ job, ...of }: SubscriptionRecord): WaitingJob {

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
 import { findEnding } from "../../store/subscriptions/find-ending.ts";
-import type { ApiPorts } from "../context.ts";
+import type { ApiServices } from "../services.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { refused } from "../http/problem.ts";
 import { endingSchema } from "../http/event-schemas.ts";
@@ -21,7 +21,7 @@ const TIMEOUT_S_DEFAULT = 60;
 const TIMEOUT_S_MAX = 300;
 
 /** Waits for the ending of a subscription's job. */
-export function waitRoute(ports: ApiPorts, waiting: WaitingRequests): Route {
+export function waitRoute(services: ApiServices, waiting: WaitingRequests): Route {
   return defineRoute({
     operationId: "waitForSubscription",
     method: "GET",
@@ -51,15 +51,15 @@ export function waitRoute(ports: ApiPorts, waiting: WaitingRequests): Route {
     problems: ["subscription_closed"],
     async handle({ caller: { projectId }, client, id, query, signal, ...scope }) {
       const timeoutMs = query.timeout_s * 1000;
-      const first = await look({ projectId, id }, ports, scope);
+      const first = await look({ projectId, id }, services, scope);
       if (!("jobRowId" in first)) return first;
       if (timeoutMs === 0) return NO_CONTENT;
       return waiting.during(projectId, signal, async () => {
-        const outcome = await ports.endingWaits.wait({ ...first, id }, timeoutMs, signal);
+        const outcome = await services.endingWaits.wait({ ...first, id }, timeoutMs, signal);
         if (outcome !== "settled") return NO_CONTENT;
         const refusal = await client.recheck(SCOPE);
         if (refusal !== null) return refusal;
-        const last = await look({ projectId, id }, ports, scope);
+        const last = await look({ projectId, id }, services, scope);
         return "jobRowId" in last ? NO_CONTENT : last;
       });
     },
@@ -69,13 +69,13 @@ export function waitRoute(ports: ApiPorts, waiting: WaitingRequests): Route {
 /** The response, or the key of the job if it still runs. */
 async function look(
   key: { readonly projectId: string; readonly id: string },
-  ports: ApiPorts,
+  services: ApiServices,
   { database }: RequestScope,
 ): Promise<Reply | { readonly shardId: number; readonly jobRowId: string }> {
-  const found = await findEnding(database, key, ports.inlineResultBytesMax);
+  const found = await findEnding(database, key, services.inlineResultBytesMax);
   if (found === null) return notFound("subscription", publicId("subscription", key.id));
   if (found.ending !== null) {
-    const { headers, body } = await ports.delivery.message(found.ending);
+    const { headers, body } = await services.delivery.message(found.ending);
     const ofWebhook = Object.entries(headers).filter(([name]) => name.startsWith("webhook-"));
     return jsonAnswer(200, body, Object.fromEntries(ofWebhook));
   }

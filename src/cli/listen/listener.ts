@@ -36,14 +36,14 @@ const SEEN_MAX = 10_000;
 
 /** Forwards what comes into inboxes to receivers, and shows each exchange in a line. */
 export class Listener {
-  readonly #ports: ListenerPorts;
+  readonly #services: ListenerPorts;
   readonly #options: ListenerOptions;
   readonly #seen = new Set<string>();
   /** Exchanges that a person may want to see or repeat: one for each target of the last message. */
   #last: readonly Exchange[] = [];
 
   constructor(ports: ListenerPorts, options: ListenerOptions) {
-    this.#ports = ports;
+    this.#services = ports;
     this.#options = options;
   }
 
@@ -53,7 +53,7 @@ export class Listener {
    * @throws {RingbackError} when going on is no use
    */
   async run(ports: Omit<FollowPorts, "ringback">, hasKeys: boolean): Promise<void> {
-    const { ringback } = this.#ports;
+    const { ringback } = this.#services;
     const { consumer, from } = this.#options;
     const opened = [];
     for (const inbox of this.#inboxes()) {
@@ -61,7 +61,7 @@ export class Listener {
     }
     this.#greet(opened, hasKeys);
     const failed = new AbortController();
-    const connectivity = new Connectivity(this.#ports.out, this.#ports.url, ports.now);
+    const connectivity = new Connectivity(this.#services.out, this.#services.url, ports.now);
     const signal = AbortSignal.any([ports.signal, failed.signal]);
     const following = opened.map(async (inbox) => {
       try {
@@ -80,7 +80,7 @@ export class Listener {
 
   /** Sends the last message once more, with a new signature. */
   async resend(signal: AbortSignal): Promise<void> {
-    const { out, ringback } = this.#ports;
+    const { out, ringback } = this.#services;
     const [last] = this.#last;
     if (last === undefined) return out.note("Nothing has been forwarded yet.");
     const { inbox, before, message } = last;
@@ -97,8 +97,8 @@ export class Listener {
 
   /** Shows the last exchange as a whole. */
   showLast(): void {
-    if (this.#last.length === 0) this.#ports.out.note("Nothing has been forwarded yet.");
-    for (const exchange of this.#last) printDetails(exchange, this.#ports.out);
+    if (this.#last.length === 0) this.#services.out.note("Nothing has been forwarded yet.");
+    for (const exchange of this.#last) printDetails(exchange, this.#services.out);
   }
 
   #inboxes(): ReadonlySet<string> {
@@ -116,7 +116,7 @@ export class Listener {
     opened: readonly (FollowedInbox & { readonly isResumed: boolean })[],
     hasKeys: boolean,
   ): void {
-    const { out, url } = this.#ports;
+    const { out, url } = this.#services;
     for (const { inbox, consumer, isResumed } of opened) {
       const since = isResumed ? "going on where it was" : "from now on";
       out.note(`Listening to the inbox ${inbox} at ${url} as ${consumer}, ${since}.`);
@@ -135,7 +135,7 @@ export class Listener {
     this.#remember(id);
     const urls = this.#urlsOf(of.inbox);
     if (urls.length > 0) return this.#forward(of, urls, isRepeated);
-    const { out } = this.#ports;
+    const { out } = this.#services;
     if (out.isJson) out.printJson(of.message.body);
     else
       out.print(shown(`${new Date().toISOString().slice(11, 19)}  ${type}  ${jobId ?? ""}  ${id}`));
@@ -146,7 +146,7 @@ export class Listener {
     urls: readonly string[],
     isRepeated: boolean,
   ): Promise<void> {
-    const { out } = this.#ports;
+    const { out } = this.#services;
     const { forwarding, targets } = this.#options;
     const exchanges = await Promise.all(
       urls.map(async (url) => {

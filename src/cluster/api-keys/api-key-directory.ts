@@ -1,5 +1,5 @@
 import type { ChangeSignal } from "../../runtime/change-signal.ts";
-import { SharedCache } from "../../lanes/shared-cache.ts";
+import { SharedCache } from "../../lanes/shares/shared-cache.ts";
 import { Refresher } from "../../runtime/refresher.ts";
 import { withDeadline } from "../../runtime/request-deadline.ts";
 import {

@@ -1,4 +1,4 @@
-import { Turns } from "../../lanes/turns.ts";
+import { Turns } from "../../lanes/shares/turns.ts";
 import type { KnownApiKey } from "../../store/projects/api-keys.ts";
 
 /** One statement looks up at most this many keys. */

@@ -7,7 +7,7 @@ import { LimitedApi } from "../links/limited-api.ts";
 import { ConsoleCookies } from "./cookies.ts";
 import { GatewayApi, retryingReads } from "./gateway-api.ts";
 import { Links } from "./links.ts";
-import type { ConsolePorts } from "./ports.ts";
+import type { ConsoleServices } from "./services.ts";
 import type { Session } from "./session.ts";
 
 /** Sent by the console's script, which reads a page again: what of it the reader has. */
@@ -29,24 +29,24 @@ export class Exchange {
   signedIn: SignedIn | null = null;
   /** By which the visitor came; null for a text that is none, and for everybody else. */
   readonly link: ConsoleLink | null;
-  readonly #ports: ConsolePorts;
+  readonly #services: ConsoleServices;
   readonly #host: string;
   readonly #publicUrl: URL;
 
   /** @param linkText the link that the address holds; null for an address of those who sign in */
-  constructor(context: Context, ports: ConsolePorts, linkText: string | null = null) {
+  constructor(context: Context, services: ConsoleServices, linkText: string | null = null) {
     const { req } = context;
     this.context = context;
-    this.#ports = ports;
+    this.#services = services;
     this.#host = req.header("host") ?? "";
-    this.#publicUrl = new URL(ports.publicUrl());
+    this.#publicUrl = new URL(services.publicUrl());
     const isPublic = this.#publicUrl.host === this.#host;
     const isSecure =
       req.header("x-forwarded-proto") === "https" ||
       (isPublic && this.#publicUrl.protocol === "https:");
     this.cookies = new ConsoleCookies(context, { host: this.#host, isSecure });
     this.links = new Links(req.path, { isLink: linkText !== null });
-    this.link = linkText === null ? null : openLink(ports.secretBox, linkText);
+    this.link = linkText === null ? null : openLink(services.secretBox, linkText);
   }
 
   get client(): { readonly address: string } {
@@ -54,13 +54,13 @@ export class Exchange {
       peer: this.#bindings.incoming?.socket.remoteAddress,
       forwardedFor: this.#forwardedFor,
     };
-    return { address: clientAddress(source, (address) => this.#ports.isTrustedProxy(address)) };
+    return { address: clientAddress(source, (address) => this.#services.isTrustedProxy(address)) };
   }
 
   /** Only links are ever framed, so that no page acts in a session that somebody else frames. */
   get frameAncestors(): readonly string[] {
     if (this.link === null) return [];
-    return this.#ports.projects.get(this.link.projectId)?.settings.frame_ancestors ?? [];
+    return this.#services.projects.get(this.link.projectId)?.settings.frame_ancestors ?? [];
   }
 
   get isFromOwnPage(): boolean {
@@ -86,7 +86,7 @@ export class Exchange {
   /** The API by the key of a session. */
   api(sessionKeyHash: string): GatewayApi {
     const bindings = { ...this.#bindings, sessionKeyHash };
-    const { api: fetch, clock } = this.#ports;
+    const { api: fetch, clock } = this.#services;
     const api = retryingReads(fetch, clock);
     const allowed = this.link === null ? api : new LimitedApi(api, this.link).fetch;
     return new GatewayApi(allowed, bindings, this.#forwardedFor);

@@ -5,7 +5,7 @@ import type { Exchange } from "./exchange.ts";
 import { openNotice, sealNotice } from "./notices.ts";
 import type { ConsoleReply, DownloadReply, Notice, PageReply, RedirectReply } from "./page.ts";
 import { pageHeaders } from "./page-headers.ts";
-import type { ConsolePorts } from "./ports.ts";
+import type { ConsoleServices } from "./services.ts";
 
 const NOTICE_PARAMETER = "notice";
 const NONCE_BYTES = 16;
@@ -13,11 +13,11 @@ const SEEN_DIGITS = 16;
 
 /** Turns replies into responses. */
 export class Renderer {
-  readonly #ports: ConsolePorts;
+  readonly #services: ConsoleServices;
   readonly #assets: Assets;
 
-  constructor(ports: ConsolePorts, assets: Assets) {
-    this.#ports = ports;
+  constructor(services: ConsoleServices, assets: Assets) {
+    this.#services = services;
     this.#assets = assets;
   }
 
@@ -35,7 +35,7 @@ export class Renderer {
   /** A notice for the next page is in a cookie, or in the address of somebody who may have none. */
   #addressOf({ link, links, cookies }: Exchange, { to, notice }: RedirectReply): string {
     if (notice === undefined) return links.to(to);
-    const sealed = sealNotice(this.#ports.secretBox, notice);
+    const sealed = sealNotice(this.#services.secretBox, notice);
     if (link !== null) return links.to(to, { [NOTICE_PARAMETER]: sealed });
     cookies.notice = sealed;
     return links.to(to);
@@ -61,11 +61,11 @@ export class Renderer {
       links,
       nonce,
       theme: cookies.theme,
-      version: this.#ports.version,
+      version: this.#services.version,
       assetPath: (name) => this.#assets.pathOf(name),
       signedIn,
       link: exchange.link,
-      hasSandbox: this.#ports.sandbox !== null,
+      hasSandbox: this.#services.sandbox !== null,
     });
     context.status(status as 200);
     return context.body(page.toString());
@@ -76,7 +76,7 @@ export class Renderer {
     const sealed = link === null ? cookies.notice : (context.req.query(NOTICE_PARAMETER) ?? null);
     if (sealed === null || seen !== null) return null;
     if (link === null) cookies.notice = null;
-    return openNotice(this.#ports.secretBox, sealed);
+    return openNotice(this.#services.secretBox, sealed);
   }
 }
 

@@ -14,23 +14,23 @@ import { Exchange, type SignedIn } from "./exchange.ts";
 import { ApiProblem, type ProblemBody } from "./gateway-api.ts";
 import { readConsolePath } from "./links.ts";
 import type { ActionRequest, ConsoleReply, ConsoleRoute, RedirectReply } from "./page.ts";
-import type { ConsolePorts } from "./ports.ts";
+import type { ConsoleServices } from "./services.ts";
 import { Renderer } from "./renderer.ts";
 import { type Session, Sessions } from "./session.ts";
 import type { Markup } from "../view/markup.ts";
 
 /** Answers every request of the console: who is signed in, what they may do, and the page about it. */
 export class Responder {
-  readonly #ports: ConsolePorts;
+  readonly #services: ConsoleServices;
   readonly #renderer: Renderer;
   readonly #sessions: Sessions;
   readonly #authenticator: Authenticator;
 
-  constructor(ports: ConsolePorts, assets: Assets) {
-    this.#ports = ports;
-    this.#renderer = new Renderer(ports, assets);
-    this.#sessions = new Sessions(ports);
-    this.#authenticator = new Authenticator(ports);
+  constructor(services: ConsoleServices, assets: Assets) {
+    this.#services = services;
+    this.#renderer = new Renderer(services, assets);
+    this.#sessions = new Sessions(services);
+    this.#authenticator = new Authenticator(services);
   }
 
   /** A page or an action, for somebody who is signed in and may see or do it. */
@@ -124,7 +124,7 @@ export class Responder {
     decide: (exchange: Exchange) => Promise<ConsoleReply>,
   ): Promise<Response> {
     const linkText = isLink ? (context.req.param("link") ?? "") : null;
-    const exchange = new Exchange(context, this.#ports, linkText);
+    const exchange = new Exchange(context, this.#services, linkText);
     try {
       return await this.#renderer.render(exchange, await decide(exchange));
     } catch (error) {
@@ -136,7 +136,7 @@ export class Responder {
   #problemOf(error: unknown): PageProblem {
     if (error instanceof ApiProblem) return error.body;
     const problem = problemOfError(error, { mayHaveActed: true });
-    const { log } = this.#ports;
+    const { log } = this.#services;
     if (problem.code === "internal_error")
       log.error({ err: error }, "a page of the console failed");
     else log.warn({ err: error }, "a page of the console could not be served");
@@ -166,10 +166,10 @@ export class Responder {
   /** Null when the link is over: by its time, by its key, or revoked, alone or with all others. */
   async #admitted(exchange: Exchange, link: ConsoleLink): Promise<SignedIn | null> {
     const { id, projectId, keyHash, createdAtMs, expiresAtMs } = link;
-    const nowMs = this.#ports.clock.now();
-    const fromMs = this.#ports.projects.get(projectId)?.settings.console_links_from_ms ?? 0;
+    const nowMs = this.#services.clock.now();
+    const fromMs = this.#services.projects.get(projectId)?.settings.console_links_from_ms ?? 0;
     if (nowMs >= expiresAtMs || createdAtMs < fromMs) return null;
-    const database = this.#ports.database.within(undefined, projectId);
+    const database = this.#services.database.within(undefined, projectId);
     if (await isConsoleLinkRevoked(database, id)) return null;
     const of = { client: exchange.client, scopes: LINK_SCOPES };
     const outcome = await this.#authenticator.authenticateSession(keyHash, of);
@@ -221,8 +221,8 @@ export class Responder {
       query: new URL(context.req.url).searchParams,
       id: encodeURIComponent(id === "" ? name : id),
       csrfToken,
-      publicUrl: this.#ports.publicUrl(),
-      nowMs: this.#ports.clock.now(),
+      publicUrl: this.#services.publicUrl(),
+      nowMs: this.#services.clock.now(),
       form,
     };
   }

@@ -1,5 +1,5 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { SharedCache } from "../../lanes/shared-cache.ts";
+import { SharedCache } from "../../lanes/shares/shared-cache.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { type SecretBox, SecretBoxError } from "../../runtime/secrets/secret-box.ts";
 

@@ -1,4 +1,4 @@
-import type { ProjectLimits } from "../../core/project-limits.ts";
+import type { ProjectLimits } from "../../core/limits/project-limits.ts";
 
 /** How much the outbox may hold, of all projects. */
 const COUNT_MAX = 200_000;

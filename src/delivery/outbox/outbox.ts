@@ -1,5 +1,5 @@
 import type { BreakerLimits } from "../../core/pace/breaker.ts";
-import type { ProjectLimits } from "../../core/project-limits.ts";
+import type { ProjectLimits } from "../../core/limits/project-limits.ts";
 import type { LaneVerdict } from "../../core/job/job.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
 import { type DuePosition, positionBefore } from "../../store/deliveries/find-due-deliveries.ts";

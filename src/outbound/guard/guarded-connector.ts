@@ -3,7 +3,7 @@ import { buildConnector } from "undici";
 import type { AddressGuard } from "./address-guard.ts";
 import { addressRefusal, AddressRefusedError, type Destination } from "./destination.ts";
 import type { Dial } from "../dial.ts";
-import type { FairSemaphore } from "../../lanes/fair-semaphore.ts";
+import type { FairSemaphore } from "../../lanes/shares/fair-semaphore.ts";
 import type { AddressLookup } from "../names/name-resolver.ts";
 import { knownAddresses } from "./known-addresses.ts";
 import { NameLookupError } from "../names/name-lookup-error.ts";

@@ -1,5 +1,5 @@
-import { SharedCache } from "../../lanes/shared-cache.ts";
-import type { FairSemaphore } from "../../lanes/fair-semaphore.ts";
+import { SharedCache } from "../../lanes/shares/shared-cache.ts";
+import type { FairSemaphore } from "../../lanes/shares/fair-semaphore.ts";
 import type { AskDns, DnsAnswer } from "./dns-query.ts";
 import { NameLookupError } from "./name-lookup-error.ts";
 import { candidatesOf, type ResolverFiles } from "./resolver-files.ts";

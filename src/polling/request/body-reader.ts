@@ -1,5 +1,5 @@
 import type { Observation } from "../../core/job/observation.ts";
-import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
+import { FairSemaphore } from "../../lanes/shares/fair-semaphore.ts";
 import { isUtf8Text, type UpstreamResponse } from "../../providers/language/read-body.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import type { Provider } from "../../providers/compile/provider.ts";

@@ -1,4 +1,4 @@
-import type { ProjectLimits } from "../../core/project-limits.ts";
+import type { ProjectLimits } from "../../core/limits/project-limits.ts";
 import {
   HEALTHY,
   INCONCLUSIVE,
@@ -6,7 +6,7 @@ import {
   laneVerdict,
   reachOf,
 } from "../../core/job/job.ts";
-import type { MemoryPlan } from "../../core/memory-plan.ts";
+import type { MemoryPlan } from "../../core/limits/memory-plan.ts";
 import type { Observation } from "../../core/job/observation.ts";
 import { type Reach, reachOfFailure, type RequestFailureCode } from "../../core/request-failure.ts";
 import type { OutboundRequest, RequestOutcome } from "../../outbound/exchange/request-outcome.ts";
@@ -20,8 +20,8 @@ import { interpretResultFailure, refusedResult } from "../../providers/answer/in
 import { resolveLinks } from "../../providers/answer/resolve-links.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { RequestClient } from "../../outbound/request-client.ts";
-import { MemoryBudget } from "../../lanes/memory-budget.ts";
-import type { ReadingTime } from "../../lanes/reading-time.ts";
+import { MemoryBudget } from "../../lanes/shares/memory-budget.ts";
+import type { ReadingTime } from "../../lanes/shares/reading-time.ts";
 import { shownAnswer } from "../../providers/trial/trial.ts";
 import { countPoll } from "../polling-gauges.ts";
 import { affinityAfter } from "./affinity.ts";

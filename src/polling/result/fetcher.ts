@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
-import type { ProjectLimits } from "../../core/project-limits.ts";
-import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
+import type { ProjectLimits } from "../../core/limits/project-limits.ts";
+import { FairSemaphore } from "../../lanes/shares/fair-semaphore.ts";
 import type { RequestClient } from "../../outbound/request-client.ts";
 import {
   type DownloadAttempt,

@@ -1,6 +1,6 @@
 import type { ChangeSignal } from "../../runtime/change-signal.ts";
 import type { DatabaseHealth } from "../../store/db/database-health.ts";
-import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
+import { PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
 import { isObject } from "../../providers/language/json-pointer.ts";
 import { parseDefinition } from "../../providers/definition/text.ts";
 import type { ProviderVersion } from "../../providers/compile/provider-version.ts";

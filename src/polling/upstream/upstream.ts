@@ -7,7 +7,7 @@ import {
 import type { ConnectionFacts } from "../../core/waiting/job-wait.ts";
 import { Lane } from "../../lanes/lane.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
-import { PER_SECOND_MIN, type PollCeilings } from "../../core/poll-ceilings.ts";
+import { PER_SECOND_MIN, type PollCeilings } from "../../core/limits/poll-ceilings.ts";
 import type { OriginGate } from "../../lanes/origin-gate.ts";
 import { credentialHosts } from "../../providers/compile/credential-hosts.ts";
 import type { ProviderVersion } from "../../providers/compile/provider-version.ts";

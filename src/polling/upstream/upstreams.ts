@@ -2,7 +2,7 @@ import type { Breaker, BreakerLimits } from "../../core/pace/breaker.ts";
 import type { LaneLoad } from "../../lanes/lane-load.ts";
 import { Origin } from "../../lanes/origin.ts";
 import type { OriginGate } from "../../lanes/origin-gate.ts";
-import type { ReadingTime } from "../../lanes/reading-time.ts";
+import type { ReadingTime } from "../../lanes/shares/reading-time.ts";
 import type { StoredConnection } from "../../store/connections/load-connections.ts";
 import { Upstream, type UpstreamOptions } from "./upstream.ts";
 import type { Runtime } from "../../runtime/runtime.ts";

@@ -1,4 +1,4 @@
-import { SharedCache } from "../../lanes/shared-cache.ts";
+import { SharedCache } from "../../lanes/shares/shared-cache.ts";
 import type { HeaderValues } from "../../core/job/retry-after.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
+import { PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
 import { BELIEVED_WAIT_MS_MAX, RETRY_AFTER_MS_MAX } from "../../core/job/retry-after.ts";
 import { authSchema } from "./auth.ts";
 import { checkParams } from "./params.ts";

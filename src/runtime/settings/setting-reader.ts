@@ -1,4 +1,4 @@
-import type { ProjectLimitSetting } from "../../core/project-limits.ts";
+import type { ProjectLimitSetting } from "../../core/limits/project-limits.ts";
 import type { SettingKind } from "./setting-kind.ts";
 import type { SettingName } from "./settings.ts";
 

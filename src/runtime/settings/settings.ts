@@ -8,7 +8,7 @@ interface SettingText {
 
 /**
  * Every environment variable that is read, in the order of the documentation; those that set limits
- * of projects are in `core/project-limits.ts`. `docs/reference/settings.md` is written from this
+ * of projects are in `core/limits/project-limits.ts`. `docs/reference/settings.md` is written from this
  * list by `npm run reference`. Validation is where each is read (`config.ts`).
  */
 export const SETTINGS = {

@@ -1,4 +1,4 @@
-import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
+import { FairSemaphore } from "../../lanes/shares/fair-semaphore.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { DeadlinePassedError, type RequestDeadline } from "../../runtime/request-deadline.ts";
 import type { Connection } from "../connection/connection.ts";

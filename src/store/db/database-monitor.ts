@@ -34,7 +34,7 @@ with spilled as materialized (select repeat('x', 100) from generate_series(1, 20
 select count(*)::int from spilled
 `;
 
-export interface DatabaseMonitorPorts {
+export interface DatabaseMonitorOptions {
   readonly database: PooledDatabase;
   readonly clock: Clock;
   readonly log: Log;
@@ -45,15 +45,15 @@ export interface DatabaseMonitorPorts {
  * written to. So its condition is known without any request waiting for it.
  */
 export class DatabaseMonitor implements Service {
-  readonly #ports: DatabaseMonitorPorts;
+  readonly #options: DatabaseMonitorOptions;
   readonly #repeater: Repeater;
   #connection: Connection | null = null;
   #probesUntilDisk = 0;
   #lastCondition: DatabaseCondition = "ok";
 
-  constructor(ports: DatabaseMonitorPorts) {
-    this.#ports = ports;
-    this.#repeater = new Repeater(ports, {
+  constructor(options: DatabaseMonitorOptions) {
+    this.#options = options;
+    this.#repeater = new Repeater(options, {
       name: "probe the database",
       intervalMs: PROBE_INTERVAL_MS,
       task: () => this.#probe(),
@@ -62,18 +62,18 @@ export class DatabaseMonitor implements Service {
 
   async start(): Promise<void> {
     await this.#repeater.start();
-    this.#ports.database.health.onSuspicion = () => this.#repeater.trigger();
+    this.#options.database.health.onSuspicion = () => this.#repeater.trigger();
     this.#repeater.trigger();
   }
 
   async stop(): Promise<void> {
-    this.#ports.database.health.onSuspicion = null;
+    this.#options.database.health.onSuspicion = null;
     await this.#repeater.stop();
     this.#dropConnection();
   }
 
   async #probe(): Promise<void> {
-    const { health } = this.#ports.database;
+    const { health } = this.#options.database;
     const finding = await this.#find();
     health.probed(finding);
     // Another server may have taken over, and only a new connection leads to it.
@@ -83,7 +83,7 @@ export class DatabaseMonitor implements Service {
   }
 
   async #find(): Promise<ProbeFinding> {
-    const beganAt = this.#ports.clock.monotonic();
+    const beganAt = this.#options.clock.monotonic();
     try {
       const [row] = await this.#ask<{ can_write: boolean }>(CAN_WRITE);
       return { kind: row?.can_write === true ? "writable" : "read_only" };
@@ -94,7 +94,7 @@ export class DatabaseMonitor implements Service {
   }
 
   async #probeDisk(): Promise<void> {
-    const { health } = this.#ports.database;
+    const { health } = this.#options.database;
     this.#probesUntilDisk -= 1;
     if (this.#probesUntilDisk > 0 && health.condition !== "full") return;
     this.#probesUntilDisk = PROBES_PER_DISK_PROBE;
@@ -112,7 +112,7 @@ export class DatabaseMonitor implements Service {
     const { promise: overdue, reject } = Promise.withResolvers<never>();
     const expire = (): void =>
       reject(new DatabaseTimeoutError(`a probe took longer than ${PROBE_TIMEOUT_MS} ms`));
-    const { clock } = this.#ports;
+    const { clock } = this.#options;
     let timer = clock.setTimer(PROBE_TIMEOUT_MS, () => {
       // After a stall the answer may have arrived without having been read.
       timer = clock.setTimer(UNREAD_GRACE_MS, expire);
@@ -127,7 +127,7 @@ export class DatabaseMonitor implements Service {
 
   async #connected(overdue: Promise<never>): Promise<Connection> {
     if (this.#connection !== null && !this.#connection.isLost) return this.#connection;
-    const opening = this.#ports.database.openProbeConnection();
+    const opening = this.#options.database.openProbeConnection();
     try {
       this.#connection = await Promise.race([opening, overdue]);
       return this.#connection;
@@ -144,7 +144,7 @@ export class DatabaseMonitor implements Service {
   }
 
   #tell(finding: ProbeFinding): void {
-    const { database, log } = this.#ports;
+    const { database, log } = this.#options;
     const { condition } = database.health;
     if (condition === this.#lastCondition) return;
     this.#lastCondition = condition;

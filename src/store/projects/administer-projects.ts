@@ -1,5 +1,5 @@
 import { asc, eq, getTableColumns, gt, sql } from "drizzle-orm";
-import type { ProjectLimitName, ProjectLimitValues } from "../../core/project-limits.ts";
+import type { ProjectLimitName, ProjectLimitValues } from "../../core/limits/project-limits.ts";
 import type { Database } from "../db/database.ts";
 import { projects } from "../schema/projects.ts";
 import { nodes } from "../schema/schema.ts";

@@ -19,7 +19,7 @@ export type AuditActor =
 export type AuditNote = Pick<AuditEntry, "projectId" | "action" | "subject"> &
   Partial<Pick<AuditEntry, "details">>;
 
-export interface AuditPorts {
+export interface AuditServices {
   readonly actor: AuditActor;
   /** Creates the ids of entries. */
   readonly newId: () => string;
@@ -47,7 +47,7 @@ const NOTE = statement((orm, given: Given<Omit<AuditEntry, "createdAtMs">>) =>
 export async function audited<T>(
   database: Database,
   name: string,
-  { actor, newId, log }: AuditPorts,
+  { actor, newId, log }: AuditServices,
   work: (within: Database, note: (change: AuditNote) => void) => Promise<T>,
 ): Promise<T> {
   const notes: AuditNote[] = [];

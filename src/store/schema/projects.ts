@@ -13,7 +13,7 @@ import {
   uniqueIndex,
   uuid,
 } from "drizzle-orm/pg-core";
-import type { ProjectLimitValues } from "../../core/project-limits.ts";
+import type { ProjectLimitValues } from "../../core/limits/project-limits.ts";
 import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
 import { time } from "../sql/time.ts";
 import type { AuditAction, AuditDetails } from "../../core/audit-action.ts";

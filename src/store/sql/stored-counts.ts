@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import type { PgColumn } from "drizzle-orm/pg-core";
-import type { ProjectLimitName } from "../../core/project-limits.ts";
+import type { ProjectLimitName } from "../../core/limits/project-limits.ts";
 import type { Database } from "../db/database.ts";
 import { inboxConsumers, inboxes } from "../schema/inboxes.ts";
 import { redeliveries } from "../schema/redeliveries.ts";

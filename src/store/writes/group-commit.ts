@@ -1,4 +1,4 @@
-import type { SharedResource } from "../../lanes/shared-resources.ts";
+import type { SharedResource } from "../../lanes/shares/shared-resources.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Random } from "../../runtime/runtime.ts";
 import type { RequestDeadline } from "../../runtime/request-deadline.ts";

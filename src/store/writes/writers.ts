@@ -1,5 +1,5 @@
 import { releaseResult, utf8OfResult } from "../../core/json/raw-result.ts";
-import type { SharedResource } from "../../lanes/shared-resources.ts";
+import type { SharedResource } from "../../lanes/shares/shared-resources.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/process/log.ts";
 import type { Random } from "../../runtime/runtime.ts";

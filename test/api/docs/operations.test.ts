@@ -21,7 +21,7 @@ const operations = (): Operation[] => Object.values<object>(document.paths).flat
 
 it("names every operation with a unique identifier, a verb first", () => {
   const ids = operations().map(({ operationId }) => operationId ?? "");
-  const served = apiRoutes(api.ports).map(({ description }) => description.operationId);
+  const served = apiRoutes(api.services).map(({ description }) => description.operationId);
   // Passed on, whatever its method and path.
   expect(ids.toSorted()).toEqual([...served, "submitThrough"].toSorted());
   expect(new Set(ids).size).toBe(ids.length);

@@ -27,8 +27,8 @@ afterAll(() => api.close());
 beforeEach(() => {
   reading = [];
   app = checkedApp({
-    ...api.ports,
-    database: { within: (deadline) => heldUp(api.ports.database.within(deadline)) },
+    ...api.services,
+    database: { within: (deadline) => heldUp(api.services.database.within(deadline)) },
   });
 });
 

@@ -93,7 +93,7 @@ describe("requests at the same time", () => {
     const own = await api.addKey(["subscriptions:write"]);
     const order: string[] = [];
     const app = checkedApp({
-      ...api.ports,
+      ...api.services,
       acceptor: {
         accept: async ({ jobId }) => {
           order.push(jobId);

@@ -83,7 +83,7 @@ describe("a project that sends more requests than it may", () => {
 
 describe("requests that are passed on to an upstream", () => {
   const pass = async ({ key }: { key: string }) => {
-    const through = submitThrough(api.ports, { storeTimeoutMs: 0, isStopping: () => false });
+    const through = submitThrough(api.services, { storeTimeoutMs: 0, isStopping: () => false });
     return through.authenticate(key, new IncomingMessage(new Socket()));
   };
 
@@ -102,7 +102,7 @@ describe("requests that are passed on to an upstream", () => {
     const reader = await api.addKey(["subscriptions:read"], attacker);
     const refused = await pass({ key: reader });
     if (refused.ok) throw new Error("not refused");
-    const { headers } = submitThrough(api.ports, {
+    const { headers } = submitThrough(api.services, {
       storeTimeoutMs: 0,
       isStopping: () => false,
     }).render(refused.problem, "r");

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ApiKeyDirectory } from "../../../src/cluster/api-keys/api-key-directory.ts";
 import type { KnownApiKey } from "../../../src/store/projects/api-keys.ts";
-import { SlowDatabase } from "../../lanes/contests/slow-database.ts";
+import { SlowDatabase } from "../../lanes/shares/contests/slow-database.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { testRuntime } from "../../support/runtime.ts";
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { FairSemaphore } from "../../../src/lanes/fair-semaphore.ts";
+import { FairSemaphore } from "../../../src/lanes/shares/fair-semaphore.ts";
 import { type AskDns, type DnsAnswer, dnsQuery } from "../../../src/outbound/names/dns-query.ts";
 import { NameResolver } from "../../../src/outbound/names/name-resolver.ts";
 import { ResolverFiles } from "../../../src/outbound/names/resolver-files.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FairSemaphore } from "../../../src/lanes/fair-semaphore.ts";
+import { FairSemaphore } from "../../../src/lanes/shares/fair-semaphore.ts";
 import type { DnsAnswer } from "../../../src/outbound/names/dns-query.ts";
 import { NameResolver } from "../../../src/outbound/names/name-resolver.ts";
 import { FakeClock } from "../../support/fake-clock.ts";

@@ -1,0 +1,53 @@
+import type { DeliveryEngine } from "../../delivery/delivery-engine.ts";
+import type { LiveJobs } from "../../intake/live-jobs.ts";
+import type { JobLoader } from "../../polling/job-loader.ts";
+import type { WatchList } from "../../polling/watch/list.ts";
+import type { OwnedShards } from "../../runtime/owned-shards.ts";
+import type { ClaimedShard, ShardWork } from "./shard-ownership.ts";
+
+export interface NodeShardWorkOptions {
+  readonly shards: OwnedShards;
+  readonly jobs: JobLoader;
+  readonly watches: WatchList;
+  readonly delivery: DeliveryEngine;
+  readonly liveJobs: LiveJobs;
+}
+
+/** Starts polling and delivering claimed shards, and stops when they are released. */
+export class NodeShardWork implements ShardWork {
+  readonly #options: NodeShardWorkOptions;
+
+  constructor(options: NodeShardWorkOptions) {
+    this.#options = options;
+  }
+
+  async claimed(claimed: readonly ClaimedShard[]): Promise<void> {
+    const { shards, jobs, watches, delivery } = this.#options;
+    const unservedMs = new Map(claimed.map((shard) => [shard.shardId, shard.unservedMs]));
+    for await (const page of jobs.loadShards([...unservedMs.keys()])) {
+      for (const job of page) {
+        if (!shards.has(job.shardId)) continue;
+        watches.watch(job, { unservedMs: unservedMs.get(job.shardId) ?? Infinity });
+      }
+    }
+    delivery.loop.reload();
+  }
+
+  dropped(shardId: number): void {
+    this.#options.watches.dropShard(shardId);
+    this.#options.delivery.loop.outbox.dropShard(shardId);
+  }
+
+  liveJobs(): ReadonlyMap<string, number> {
+    return this.#options.liveJobs.here;
+  }
+
+  liveJobsElsewhere(counts: ReadonlyMap<string, number>): void {
+    this.#options.liveJobs.learn(counts);
+  }
+
+  shareChanged(share: number): void {
+    this.#options.watches.upstreams.setShare(share);
+    this.#options.delivery.loop.outbox.setShare(share);
+  }
+}

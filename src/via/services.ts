@@ -1,0 +1,117 @@
+import type { IncomingMessage } from "node:http";
+import type { HeaderValues } from "../core/job/retry-after.ts";
+import type { ProblemCode } from "../core/error-codes.ts";
+import type { ProjectLimits } from "../core/limits/project-limits.ts";
+import type {
+  RelayedExchange,
+  RelayedRequest,
+  RelayReader,
+} from "../outbound/exchange/relayed-exchange.ts";
+import type { ProviderVersion } from "../providers/compile/provider-version.ts";
+import type { UpstreamAccess } from "../polling/upstream/access.ts";
+import type { Upstream } from "../polling/upstream/upstream.ts";
+import type { WatchList } from "../polling/watch/list.ts";
+import type { ObservedAnswers } from "../polling/watch/observed-answers.ts";
+import type { NamedJob } from "../store/jobs/find-job.ts";
+import type { StoredConnection } from "../store/connections/load-connections.ts";
+import type { SubmittedJob } from "../providers/submission/submitted-job.ts";
+import type { ViaAddress } from "./address.ts";
+import type { PresentedKey } from "./key.ts";
+import type { SubmitOptions } from "./options.ts";
+
+/** Something that the client hears of instead of the upstream's answer. */
+export interface ViaProblem {
+  readonly code: ProblemCode;
+  readonly detail: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly errors?: readonly {
+    readonly header?: string;
+    readonly pointer?: string;
+    readonly detail: string;
+  }[];
+}
+
+export type ViaOutcome<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problem: ViaProblem };
+
+/** On whose behalf a request is passed on, and to where. */
+export interface ViaTarget {
+  readonly projectId: string;
+  readonly connection: StoredConnection;
+  readonly known: ProviderVersion;
+}
+
+/** A request that may be passed on. */
+export interface Passage extends ViaTarget {
+  readonly address: ViaAddress;
+  readonly presented: PresentedKey;
+  readonly options: SubmitOptions;
+  readonly upstream: Upstream;
+  readonly access: UpstreamAccess;
+}
+
+/** The parts of the API that are used here: authenticating keys, subscribing and writing problems. */
+export interface ViaApi {
+  /** Whom the key speaks for, if it may send requests through the gateway. */
+  authenticate(
+    key: string,
+    request: IncomingMessage,
+  ): ViaOutcome<string> | Promise<ViaOutcome<string>>;
+  /** Whether a subscription with these options could be made, whatever the job. */
+  checkOptions(target: ViaTarget, options: SubmitOptions): Promise<ViaOutcome<null>>;
+  /** Stores a subscription to a job. Resolves with its public id once it is committed. */
+  subscribe(
+    target: ViaTarget,
+    options: SubmitOptions,
+    job: SubmittedJob,
+    /** `requestId` is another for each request, however often storing it is tried. */
+    request: { readonly headers: HeaderValues; readonly requestId: string },
+  ): Promise<ViaOutcome<string>>;
+  /** Takes one of the requests that the project may have waiting; to be left when it is had. */
+  readonly enterWait: (projectId: string, signal: AbortSignal) => Promise<ViaOutcome<null>>;
+  readonly leaveWait: (projectId: string) => void;
+  /** The problem that an unexpected error is told as. */
+  problemOf(error: unknown): ViaProblem;
+  render(
+    problem: ViaProblem,
+    requestId: string,
+  ): {
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+  };
+}
+
+export interface ViaServices {
+  readonly api: ViaApi;
+  readonly limits: ProjectLimits;
+  readonly settings: ViaSettings;
+  /** The gateway's own address where it is configured. */
+  readonly publicUrl: string | null;
+  readonly connections: {
+    get(id: string): StoredConnection | null;
+    find(projectId: string, provider: string, name: string): StoredConnection | null;
+    findFresh(projectId: string, provider: string, name: string): Promise<StoredConnection | null>;
+  };
+  readonly providers: { find(projectId: string, name: string): ProviderVersion | null };
+  upstreamOf(connectionId: string): Upstream;
+  readonly statuses: ObservedJobs;
+  relay(request: RelayedRequest, reader: RelayReader): RelayedExchange | null;
+}
+
+/** The jobs that this node polls, for answering from their polls. */
+export interface ObservedJobs {
+  readonly watches: Pick<WatchList, "observe" | "pollNow">;
+  readonly observed: Pick<ObservedAnswers, "ask" | "drop" | "next">;
+  /** The live jobs of a connection that have this name. */
+  findLiveJobs(connectionId: string, jobId: string): Promise<readonly NamedJob[]>;
+}
+
+export interface ViaSettings {
+  readonly connectTimeoutMs: number;
+  /** Without a byte in either direction. */
+  readonly idleTimeoutMs: number;
+  /** For the large ones of all projects together. */
+  readonly heldAnswersBytesMax: number;
+}

@@ -1,0 +1,89 @@
+import { expect } from "vitest";
+import { HEALTHY } from "../../../../src/core/job/job.ts";
+import { callbackLimits } from "../../../../src/delivery/delivery-settings.ts";
+import { FanOutRunner } from "../../../../src/delivery/fan-out-runner.ts";
+import { Outbox } from "../../../../src/delivery/outbox/outbox.ts";
+import type { PendingDelivery } from "../../../../src/delivery/outbox/pending-delivery.ts";
+import { owed } from "../../../delivery/owed.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
+import { testRuntime } from "../../../support/runtime.ts";
+import { A_TURN_EACH, AT_ONCE, type Contest, Held, LOUD, QUIET } from "./contest.ts";
+import { SlowDatabase } from "./slow-database.ts";
+
+/** Callbacks of all of them to one origin that answers slowly. */
+export function callbackRequests(): Contest {
+  const concurrency = 16;
+  const clock = new FakeClock();
+  const held = new Held<PendingDelivery>();
+  const asks = new Map<string, () => void>();
+  const outbox = new Outbox(testRuntime({ clock }), {
+    limitsOf: () => callbackLimits(concurrency, null),
+    onOriginChange: () => undefined,
+    onRoom: () => undefined,
+    send(callback) {
+      const { id, projectId } = callback.delivery;
+      held.add(projectId, callback);
+      asks.get(id)?.();
+    },
+  });
+  return {
+    othersMax: AT_ONCE,
+    crowd: 100,
+    heldMax: concurrency,
+    ask(projectId, granted) {
+      const callback = owed(clock.now(), { projectId });
+      asks.set(callback.delivery.id, granted);
+      outbox.admit(callback);
+    },
+    end(who) {
+      const callback = held.take(who);
+      if (callback === undefined) return false;
+      outbox.finish(callback, HEALTHY);
+      return true;
+    },
+  };
+}
+
+const KNOWN_PER_PROJECT_MAX = 16;
+const ONE_MORE_STEP = { id: null, eventId: null, goesOn: true };
+const LAST_STEP = { ...ONE_MORE_STEP, goesOn: false };
+
+/** Fan-outs that go on until they are ended, step by step. */
+export function fanOuts(): Contest {
+  const everyone = [...LOUD, QUIET];
+  const database = new SlowDatabase();
+  const ending = new Held<true>();
+  const grants = new Map<string, () => void>();
+  let begun = 0;
+  const runner = new FanOutRunner(testRuntime({ clock: new FakeClock() }), {
+    database,
+    inlineResultBytesMax: 0,
+    deliveryLoop: { enqueue: () => undefined },
+    shards: {
+      list: [],
+      // Asked at each turn; each of them has a shard of its own here.
+      has(shardId) {
+        const who = everyone[shardId] ?? "";
+        database.transactionRows = [[], [ending.take(who) ? LAST_STEP : ONE_MORE_STEP]];
+        grants.get(who)?.();
+        return true;
+      },
+    },
+  });
+  return {
+    othersMax: A_TURN_EACH,
+    crowd: 40,
+    ask(projectId, granted) {
+      grants.set(projectId, granted);
+      const shardId = everyone.indexOf(projectId);
+      const jobRowId = `${(begun += 1)}`;
+      runner.begin({ shardId, jobRowId, eventType: "job.completed", projectId, occurredAtMs: 0 });
+    },
+    end(who) {
+      ending.add(who, true);
+      return true;
+    },
+    pass: () => database.answerOldest(),
+    check: () => expect(runner.size).toBeLessThanOrEqual(KNOWN_PER_PROJECT_MAX * everyone.length),
+  };
+}
