@@ -5,7 +5,7 @@ import { startTemporaryGateway, type TemporaryGateway } from "../src/sandbox/tem
 import { findPostgres, stopLeftBehindPostgres, type FoundPostgres } from "./found-postgres.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "./temporary-directory.ts";
 
-/** Requests under way at once, in the gateway and in the loop it is compared with. */
+/** Requests in progress at once, in the gateway and in the loop it is compared with. */
 export const POLL_CONCURRENCY = 128;
 
 export interface BenchConnection {

@@ -13,7 +13,7 @@ const BATCH = 500;
 const FEEDERS = 2;
 /** How often each gateway gets a batch where the rate is given. */
 const EVEN_INTERVAL_MS = 100;
-const UNDER_WAY_MAX = 6000;
+const IN_PROGRESS_MAX = 6000;
 const LOOK_INTERVAL_MS = 5;
 const SHARDS = 256;
 const OWNED_SHARDS = "ringback_owned_shards";
@@ -151,8 +151,8 @@ export class LifeLoad implements AsyncDisposable {
 
   async #feedUntil(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const underWay = this.#sent - (await this.#taken());
-      if (underWay + BATCH <= UNDER_WAY_MAX) await this.#subscribe(BATCH, this.#nextGateway());
+      const inProgress = this.#sent - (await this.#taken());
+      if (inProgress + BATCH <= IN_PROGRESS_MAX) await this.#subscribe(BATCH, this.#nextGateway());
       else await wait(LOOK_INTERVAL_MS);
     }
   }

@@ -101,7 +101,7 @@ function poster(load: Load, latenciesMs: number[]): Post {
   const head =
     `POST ${path} HTTP/1.1\r\nhost: ${new URL(url).host}\r\nauthorization: Bearer ${apiKey}\r\n` +
     "content-type: application/json\r\ncontent-length: ";
-  // Cut up once: what stands between the numbers.
+  // Cut up once: the text between the numbers.
   const parts = subscription.split("$NUMBER");
   let number = load.firstNumber;
   const one = (): string => parts.join(String((number += 1)));

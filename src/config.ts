@@ -114,7 +114,7 @@ const DRAIN_MS = 4_000;
 const RETRY_SCHEDULE_S = [5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 86_400];
 
 /**
- * Reads the whole environment before it judges, so that all problems are told at once.
+ * Reads the whole environment before it judges, so that all problems are reported at once.
  * @param terminal whether a person reads the log as it is written
  */
 export function loadConfig(env: Environment, terminal: boolean): ConfigResult {

@@ -67,18 +67,18 @@ async function addJobs(jobs: readonly number[]): Promise<void> {
   );
 }
 
-/** Passes on what came while the last call was under way, all at once. */
+/** Passes on what came while the last call was in progress, all at once. */
 function gather(pass: (jobs: readonly number[]) => Promise<void>): (job: number) => Promise<void> {
   let waiting: number[] = [];
-  let underWay: Promise<void> = Promise.resolve();
+  let inProgress: Promise<void> = Promise.resolve();
   let next: Promise<void> | null = null;
   const passWaiting = async (): Promise<void> => {
-    await underWay;
+    await inProgress;
     const jobs = waiting;
     waiting = [];
     next = null;
-    underWay = pass(jobs);
-    await underWay;
+    inProgress = pass(jobs);
+    await inProgress;
   };
   return (job) => {
     waiting.push(job);

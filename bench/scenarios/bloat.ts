@@ -12,7 +12,7 @@ const RATIO_MIN = 0.95;
 
 /**
  * `life` while another transaction is open, as of a report or a dump, so that Postgres can't
- * remove any row version that becomes dead meanwhile.
+ * remove any row version that becomes dead after that.
  */
 export const bloat: Scenario = {
   name: "bloat",

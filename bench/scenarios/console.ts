@@ -35,7 +35,7 @@ const BUSY_WINDOW_MS = { full: 9000, quick: 6000 };
 const BUSY_RUNS = { full: 7, quick: 3 };
 const SETTLE_MS = 5000;
 const TELL_MS = 1500;
-/** So often that what the gateway does by itself meanwhile makes no difference. */
+/** So often that what the gateway does by itself makes no difference. */
 const TIMES_READ = 30;
 /** Percent of one core. */
 const CPU_PERCENT_EACH_MAX = 1;

@@ -76,7 +76,7 @@ export interface ApiServices {
   readonly watches: Pick<WatchList, "view">;
   readonly upstreams: Pick<Upstreams, "loadOf">;
   readonly outbox: Pick<Outbox, "stateOf">;
-  readonly lanes: Pick<LaneBoard, "standsOf" | "origins" | "tryOrigin">;
+  readonly lanes: Pick<LaneBoard, "statusesOf" | "origins" | "tryOrigin">;
   readonly inspector: Pick<Inspector, "inspect">;
   readonly connectionLoads: Pick<ConnectionLoads, "of">;
   readonly statusCounter: Pick<StatusCounter, "countsOf">;

@@ -4,7 +4,7 @@ import {
   type HeldState,
 } from "../core/waiting/delivery-wait.ts";
 import { decideJobWait, type JobWait, type Waiting } from "../core/waiting/job-wait.ts";
-import { LANE_FREE, type LaneStand } from "../core/waiting/lane-stand.ts";
+import { LANE_FREE, type LaneStatus } from "../core/waiting/lane-status.ts";
 import type { PollOutcome } from "../core/waiting/poll-outcome.ts";
 import type { Database } from "../store/db/database.ts";
 import type { DeliveryRow } from "../store/deliveries/delivery-record.ts";
@@ -41,20 +41,20 @@ export async function jobWaits(
   const elsewhere = jobs.filter(
     (job) => isLive(job) && facts.watches.view(job.shardId, job.jobRowId) === null,
   );
-  const stands = await facts.lanes.standsOf(
+  const statuses = await facts.lanes.statusesOf(
     database,
     elsewhere.map(({ shardId, projectId, connectionId: name }) => {
       return { shardId, projectId, kind: "connection", name };
     }),
   );
-  const byId = new Map(elsewhere.map(({ jobRowId }, index) => [jobRowId, stands[index]]));
+  const byId = new Map(elsewhere.map(({ jobRowId }, index) => [jobRowId, statuses[index]]));
   return (job) => waitOfJob(job, facts, byId.get(job.jobRowId) ?? LANE_FREE);
 }
 
 function waitOfJob(
   job: WaitingJob,
   { watches, connections, clock }: WaitFacts,
-  lane: LaneStand,
+  lane: LaneStatus,
 ): Waiting<JobWait> | null {
   if (!isLive(job)) return null;
   const live = watches.view(job.shardId, job.jobRowId);
@@ -95,14 +95,14 @@ export async function deliveryWaits(
       return [laneKey(shardId, name), { shardId, projectId, kind: "origin" as const, name }];
     }),
   );
-  const found = await board.standsOf(database, [...lanes.values()]);
-  const stands = new Map([...lanes.keys()].map((key, index) => [key, found[index]]));
+  const found = await board.statusesOf(database, [...lanes.values()]);
+  const statuses = new Map([...lanes.keys()].map((key, index) => [key, found[index]]));
   return ({ id, shardId, status, nextAttemptAtMs, callbackOrigin }) =>
     decideDeliveryWait({
       status,
       nextAttemptAtMs,
       held: outbox.stateOf(id) ?? busy?.get(id) ?? null,
-      lane: stands.get(laneKey(shardId, callbackOrigin)) ?? LANE_FREE,
+      lane: statuses.get(laneKey(shardId, callbackOrigin)) ?? LANE_FREE,
       nowMs: clock.now(),
     });
 }

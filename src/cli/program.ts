@@ -150,8 +150,8 @@ function misunderstood(
   const message = error.message.replace(/^error: /, "");
   if (args.includes("--json")) {
     const code = isUnknown ? "unknown_command" : "wrong_arguments";
-    const told = { code, message, hint: null, exit_code: EXIT.failed };
-    cli.stderr.write(`${JSON.stringify({ error: told })}\n`);
+    const problem = { code, message, hint: null, exit_code: EXIT.failed };
+    cli.stderr.write(`${JSON.stringify({ error: problem })}\n`);
   } else if (isUnknown) {
     const [, suggestion] = /\((Did you mean [^)]*)\)/.exec(message) ?? [];
     const lines = [`Unknown command: ${args.join(" ")}`, "", program.helpInformation().trimEnd()];

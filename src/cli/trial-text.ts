@@ -33,9 +33,9 @@ export function trialLines({ steps: trial, consequence }: ShownTrial): string[] 
     "",
     "Rules, in order:",
     ...rules.map(({ rule, observe, outcome, why, note }) => {
-      const told = { matched: "MATCHES", did_not_match: "no", not_tried: "not tried" }[outcome];
+      const verdict = { matched: "MATCHES", did_not_match: "no", not_tried: "not tried" }[outcome];
       const more = [why, note].filter((text) => text !== null && text !== undefined);
-      return `  ${rule} (${observe}): ${[told, ...more].join("; ")}`;
+      return `  ${rule} (${observe}): ${[verdict, ...more].join("; ")}`;
     }),
     ...(trial.decided_by === null ? ["  No rule matches: HTTP's own meaning holds."] : []),
     "",

@@ -1,4 +1,4 @@
-import { isFree, LANE_FREE, type LaneStand } from "../core/waiting/lane-stand.ts";
+import { isFree, LANE_FREE, type LaneStatus } from "../core/waiting/lane-status.ts";
 import type { OriginQueue } from "../delivery/outbox/origin-queue.ts";
 import type { Outbox } from "../delivery/outbox/outbox.ts";
 import type { CommandRouter } from "../intake/command-router.ts";
@@ -73,11 +73,11 @@ export class LaneBoard implements Service {
   }
 
   /** The state of lanes on the nodes that own the shards, in the given order. */
-  async standsOf(database: Database, lanes: readonly LaneOfShard[]): Promise<LaneStand[]> {
+  async statusesOf(database: Database, lanes: readonly LaneOfShard[]): Promise<LaneStatus[]> {
     const elsewhere = lanes.filter(({ shardId }) => !this.#options.shards.has(shardId));
     const stored = elsewhere.length === 0 ? [] : await findLaneStands(database, elsewhere);
     const byLane = new Map(elsewhere.map((lane, index) => [lane, stored[index] ?? LANE_FREE]));
-    return lanes.map((lane) => byLane.get(lane) ?? this.#standHere(lane));
+    return lanes.map((lane) => byLane.get(lane) ?? this.#statusHere(lane));
   }
 
   /** The nodes' reports about a project's callback origins, with this node's current state. */
@@ -147,11 +147,11 @@ export class LaneBoard implements Service {
     this.#options.outbox.queueOf(projectId, origin)?.lane.probeNow();
   }
 
-  #standHere({ projectId, kind, name }: LaneName): LaneStand {
+  #statusHere({ projectId, kind, name }: LaneName): LaneStatus {
     const { upstreams, outbox } = this.#options;
     const lane =
       kind === "connection" ? upstreams.laneOf(name) : outbox.queueOf(projectId, name)?.lane;
-    return lane?.stand() ?? LANE_FREE;
+    return lane?.status() ?? LANE_FREE;
   }
 
   /** Connections that are paused or unusable are known to every node from their rows. */
@@ -160,7 +160,7 @@ export class LaneBoard implements Service {
     for (const { connectionId, projectId, problem, lane } of this.#options.upstreams.all()) {
       if (projectId === null || problem !== null || !lane.isHeldUp) continue;
       const name = { projectId, kind: "connection", name: connectionId } as const;
-      states.push(...this.#stateOf(name, lane.stand(), null));
+      states.push(...this.#stateOf(name, lane.status(), null));
     }
     return states;
   }
@@ -168,15 +168,15 @@ export class LaneBoard implements Service {
   #originsHere(): LaneState[] {
     return this.#options.outbox.heldUpQueues.flatMap(
       ({ projectId, origin, lane, failure }: OriginQueue) =>
-        this.#stateOf({ projectId, kind: "origin", name: origin }, lane.stand(), failure),
+        this.#stateOf({ projectId, kind: "origin", name: origin }, lane.status(), failure),
     );
   }
 
-  #stateOf(lane: LaneName, stand: LaneStand, failure: LaneFailure | null): LaneState[] {
-    if (isFree(stand)) return [];
+  #stateOf(lane: LaneName, status: LaneStatus, failure: LaneFailure | null): LaneState[] {
+    if (isFree(status)) return [];
     const { uuids, clock } = this.#runtime;
     const id = this.#reported.get(keyOf(lane))?.id ?? uuids(clock.now(), 0);
-    return [{ ...lane, ...stand, id, failure }];
+    return [{ ...lane, ...status, id, failure }];
   }
 }
 

@@ -100,7 +100,7 @@ export class Engine {
   readonly commands: CommandRouter;
   readonly acceptor: Acceptor;
   readonly redeliveries: RedeliveryRunner;
-  /** How lanes stand, on all nodes. */
+  /** Status of lanes, on all nodes. */
   readonly lanes: LaneBoard;
   /** Asks whichever node owns a job what it knows of it. */
   readonly inspector: Inspector;

@@ -35,7 +35,7 @@ export class LiveJobs {
     );
   }
 
-  /** This node's, to be told to the others. */
+  /** The count of this node, for the other nodes. */
   get here(): ReadonlyMap<string, number> {
     return this.#upstreams.jobsByProject;
   }
@@ -65,7 +65,7 @@ export class LiveJobs {
     this.#handedOver.set(projectId, (this.#handedOver.get(projectId) ?? 0) + 1);
   }
 
-  /** A renewal: what the other nodes told with theirs. */
+  /** Takes the counts that the other nodes published with their renewals. */
   learn(elsewhere: ReadonlyMap<string, number>): void {
     this.#elsewhere = elsewhere;
     this.#handedOverBefore = this.#handedOver;

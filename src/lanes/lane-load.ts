@@ -1,8 +1,8 @@
 import type FlatQueue from "flatqueue";
-import type { LaneStand } from "../core/waiting/lane-stand.ts";
+import type { LaneStatus } from "../core/waiting/lane-status.ts";
 
 /** Load of a lane on this node. */
-export interface LaneLoad extends LaneStand {
+export interface LaneLoad extends LaneStatus {
   readonly inFlight: number;
   /** Due and not started. */
   readonly waiting: number;

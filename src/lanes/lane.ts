@@ -1,6 +1,6 @@
 import FlatQueue from "flatqueue";
 import type { LaneVerdict } from "../core/job/job.ts";
-import type { LaneHold, LaneStand } from "../core/waiting/lane-stand.ts";
+import type { LaneHold, LaneStatus } from "../core/waiting/lane-status.ts";
 import { fromMonotonic, type Timer } from "../runtime/clock.ts";
 import { countDue, type LaneLoad } from "./lane-load.ts";
 import type { GateClient, OriginGate } from "./origin-gate.ts";
@@ -101,14 +101,14 @@ export class Lane<Item> implements GateClient {
     const nowMs = this.#runtime.clock.monotonic();
     const due = countDue(this.#queue, nowMs, this.#options.isCurrent);
     const waiting = due.waiting + this.#ahead.size;
-    const stand = this.#stand(nowMs);
+    const status = this.#status(nowMs);
     return {
-      ...stand,
+      ...status,
       inFlight: this.#inFlight,
       waiting,
       behindMs: nowMs - due.oldestDueAtMs,
       requestsPerSecond: this.#pace.perSecond,
-      hold: waiting === 0 ? null : stand.hold,
+      hold: waiting === 0 ? null : status.hold,
     };
   }
 
@@ -122,14 +122,14 @@ export class Lane<Item> implements GateClient {
   }
 
   /** The reason why it waits. Counts nothing, so it costs the same for any length of the queue. */
-  stand(): LaneStand {
+  status(): LaneStatus {
     const nowMs = this.#runtime.clock.monotonic();
     const dueAtMs = this.#ahead.size > 0 ? nowMs : this.#queue.peekValue();
-    const stand = this.#stand(nowMs);
-    return dueAtMs !== undefined && dueAtMs <= nowMs ? stand : { ...stand, hold: null };
+    const status = this.#status(nowMs);
+    return dueAtMs !== undefined && dueAtMs <= nowMs ? status : { ...status, hold: null };
   }
 
-  #stand(nowMs: number): LaneStand {
+  #status(nowMs: number): LaneStatus {
     const { clock } = this.#runtime;
     const isPaused = this.pausedUntilMs > nowMs && this.pausedUntilMs !== Infinity;
     // While nothing may start, no one else counts newly due items.

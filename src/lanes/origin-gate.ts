@@ -75,7 +75,7 @@ export class OriginGate {
   /** True when all faults since the last response were failures to reach the origin at all. */
   #isUnreached = false;
   /** The state that was reported last. */
-  #told: Breaker["state"] = "closed";
+  #reported: Breaker["state"] = "closed";
   /** The client whose turn it is now. */
   #atTurn: GateClient | null = null;
   #timer: Timer | null = null;
@@ -149,10 +149,10 @@ export class OriginGate {
   }
 
   /** Reports the state of its lanes if it has changed. */
-  tell(): void {
+  reportBreaker(): void {
     const { breaker } = this;
-    if (breaker.state === this.#told) return;
-    this.#told = breaker.state;
+    if (breaker.state === this.#reported) return;
+    this.#reported = breaker.state;
     this.#options.onBreaker?.(breaker);
   }
 
@@ -169,7 +169,7 @@ export class OriginGate {
     this.#breaker = breaker;
     const isUnreached = breaker.state !== "closed" && this.#isUnreached;
     this.#options.origin.setUnreached(this, isUnreached);
-    this.tell();
+    this.reportBreaker();
   }
 
   /** A project may have as many requests in progress as are left for others. */

@@ -167,7 +167,7 @@ export class Origin implements SharedOrigin {
   #become(breaker: Breaker): void {
     const isNews = breaker.state !== this.#reachability.state;
     this.#reachability = breaker;
-    if (isNews) for (const gate of this.#gates.values()) gate.tell();
+    if (isNews) for (const gate of this.#gates.values()) gate.reportBreaker();
   }
 
   #hasRoom(nowMs: number): boolean {

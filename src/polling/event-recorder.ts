@@ -33,8 +33,8 @@ export interface EventRecorderOptions {
 export class EventRecorder {
   readonly #runtime: Runtime;
   readonly #options: EventRecorderOptions;
-  /** By slot, the newest record of each watch that is in progress. */
-  readonly #underWay = new Map<number, Promise<RecordOutcome>>();
+  /** The record in progress that came last, by slot of the watch. */
+  readonly #lastRecord = new Map<number, Promise<RecordOutcome>>();
 
   constructor(runtime: Runtime, options: EventRecorderOptions) {
     this.#runtime = runtime;
@@ -69,11 +69,11 @@ export class EventRecorder {
   }
 
   async #inOrder(watch: Watch, row: () => EventRow): Promise<RecordOutcome> {
-    const before = this.#underWay.get(watch.slot);
+    const before = this.#lastRecord.get(watch.slot);
     const work = before === undefined ? this.#write(watch, row()) : this.#after(before, watch, row);
-    this.#underWay.set(watch.slot, work);
+    this.#lastRecord.set(watch.slot, work);
     const outcome = await work;
-    if (this.#underWay.get(watch.slot) === work) this.#underWay.delete(watch.slot);
+    if (this.#lastRecord.get(watch.slot) === work) this.#lastRecord.delete(watch.slot);
     return outcome;
   }
 

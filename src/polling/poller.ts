@@ -37,7 +37,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 
 /** How long a job waits whose event the database refused for good; only a bug gets here. */
 const REFUSED_EVENT_RETRY_MS = 60_000;
-/** How long a refused credential is not tried again when the database could not be told. */
+/** How long a refused credential is not tried again when the pause could not be stored. */
 const UNRECORDED_PAUSE_MS = 5_000;
 
 /** How long until a probe is tried again that was another node's, or that no job was there for. */

@@ -81,7 +81,7 @@ export class MinuteCounts {
       .map(snapshot);
   }
 
-  /** Forgets what was stored, unless more was counted meanwhile: that is stored again as a whole. */
+  /** Forgets minutes that were stored, except those in which more was counted since: they are stored again as a whole. */
   stored(minutes: readonly TakenMinute[]): void {
     for (const { projectId, minuteMs, changes } of minutes) {
       const counts = this.#byProject.get(projectId);

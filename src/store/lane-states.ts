@@ -1,6 +1,6 @@
 import { and, eq, getTableColumns, gt, notExists, sql } from "drizzle-orm";
 import type { PgColumn } from "drizzle-orm/pg-core";
-import type { LaneStand } from "../core/waiting/lane-stand.ts";
+import type { LaneStatus } from "../core/waiting/lane-status.ts";
 import type { Database } from "./db/database.ts";
 import { type LaneKind, laneStates } from "./schema/node-reports.ts";
 import { nodes, shards } from "./schema/schema.ts";
@@ -32,7 +32,7 @@ export interface LaneFailure {
 }
 
 /** A lane that a node can't send through freely. */
-export interface LaneState extends LaneName, LaneStand {
+export interface LaneState extends LaneName, LaneStatus {
   readonly id: string;
   readonly failure: LaneFailure | null;
 }
@@ -185,12 +185,12 @@ const FIND_OF_SHARDS = statement(
 export async function findLaneStands(
   database: Database,
   lanes: readonly LaneOfShard[],
-): Promise<(LaneStand | null)[]> {
+): Promise<(LaneStatus | null)[]> {
   const keys = lanes.map(({ shardId, projectId, kind, name }, number) => {
     return { number, shardId, projectId, kind, name };
   });
-  const rows = await database.run("find-lane-stands", (run) => FIND_OF_SHARDS(run, { keys }));
-  const byNumber = new Map(rows.map(({ number, ...stand }) => [number, stand]));
+  const rows = await database.run("find-lane-statuses", (run) => FIND_OF_SHARDS(run, { keys }));
+  const byNumber = new Map(rows.map(({ number, ...status }) => [number, status]));
   return lanes.map((_, number) => byNumber.get(number) ?? null);
 }
 

@@ -71,7 +71,7 @@ export interface ViaApi {
   /** Takes one of the requests that the project may have waiting; to be left when it is had. */
   readonly enterWait: (projectId: string, signal: AbortSignal) => Promise<ViaOutcome<null>>;
   readonly leaveWait: (projectId: string) => void;
-  /** The problem that an unexpected error is told as. */
+  /** The problem that an unexpected error is answered with. */
   problemOf(error: unknown): ViaProblem;
   render(
     problem: ViaProblem,

@@ -18,7 +18,7 @@ import type { ApiServices, AuthenticationFailure } from "../../src/api/services.
 import type { Inspection } from "../../src/cluster/inspector.ts";
 import { StatusCounter } from "../../src/cluster/status-counter.ts";
 import type { HeldState } from "../../src/core/waiting/delivery-wait.ts";
-import { LANE_FREE, type LaneStand } from "../../src/core/waiting/lane-stand.ts";
+import { LANE_FREE, type LaneStatus } from "../../src/core/waiting/lane-status.ts";
 import type { ReportedLane } from "../../src/store/lane-states.ts";
 import { endingEventType, type EndingStatus } from "../../src/core/delivery/event.ts";
 import { signedMessage } from "../../src/delivery/attempt/signed-message.ts";
@@ -94,8 +94,8 @@ export class ApiFixture {
   readonly limits = new TestLimits({ live_jobs: 1000 });
   /** Deliveries in memory. */
   readonly held = new Map<string, HeldState>();
-  /** How lanes stand, by connection or origin. */
-  readonly stands = new Map<string, LaneStand>();
+  /** Status of lanes, by connection or origin. */
+  readonly laneStatuses = new Map<string, LaneStatus>();
   /** Callback origins as the nodes report them. */
   reports: ReportedLane[] = [];
   /** The response of any job's owner. */
@@ -327,7 +327,8 @@ export class ApiFixture {
       upstreams: { loadOf: (id) => this.loads.get(id) ?? null },
       outbox: { stateOf: (id) => this.held.get(id) ?? null },
       lanes: {
-        standsOf: async (_, lanes) => lanes.map(({ name }) => this.stands.get(name) ?? LANE_FREE),
+        statusesOf: async (_, lanes) =>
+          lanes.map(({ name }) => this.laneStatuses.get(name) ?? LANE_FREE),
         origins: async (_, projectId, origins) =>
           this.reports.filter(
             (lane) => lane.projectId === projectId && origins.includes(lane.name),

@@ -214,7 +214,7 @@ describe("a connection", () => {
   });
 });
 
-describe("how a connection stands on the node that answers", () => {
+describe("the load of a connection on the node that answers", () => {
   const LOAD: ConnectionLoad = {
     jobs: 1200,
     inFlight: 3,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { jobExplanationSchema } from "../../src/api/jobs/schema.ts";
 import { parsePublicId, publicId } from "../../src/core/ids/ids.ts";
-import { LANE_FREE } from "../../src/core/waiting/lane-stand.ts";
+import { LANE_FREE } from "../../src/core/waiting/lane-status.ts";
 import { ApiFixture, type Json, problemOf } from "./api-fixture.ts";
 
 let api: ApiFixture;
@@ -22,14 +22,14 @@ describe("reasons that only a busy gateway shows", () => {
   it("an explanation names the rate limit of the origin, or the turn, that a callback waits for", async () => {
     const { id, job } = await api.subscribe();
     await api.end(id);
-    api.stands.set(ORIGIN, { ...LANE_FREE, hold: "rate" });
+    api.laneStatuses.set(ORIGIN, { ...LANE_FREE, hold: "rate" });
     expect(await explained(job.id)).toMatchObject({
       reason: "callback_rate_limit",
       subscriptions: [{ waiting_for: "rate_limit", deliveries: [{ waiting_for: "rate_limit" }] }],
     });
-    api.stands.set(ORIGIN, { ...LANE_FREE, hold: "concurrency" });
+    api.laneStatuses.set(ORIGIN, { ...LANE_FREE, hold: "concurrency" });
     expect(await explained(job.id)).toMatchObject({ reason: "callback_waits_for_turn" });
-    api.stands.clear();
+    api.laneStatuses.clear();
   });
 
   it("an explanation says that the connection of the job was deleted", async () => {

@@ -90,7 +90,7 @@ describe("GET /v1/jobs", () => {
       { waiting_for: "first_poll", not_before: null },
     ]);
     const probeAtMs = api.clock.now() + 20_000;
-    api.stands.set(connectionId, {
+    api.laneStatuses.set(connectionId, {
       hold: "origin",
       pausedUntilMs: null,
       pauseCause: null,
@@ -100,7 +100,7 @@ describe("GET /v1/jobs", () => {
     expect((await listJobs("job_id=held-back")).data).toMatchObject([
       { waiting_for: "upstream_failing", not_before: new Date(probeAtMs).toISOString() },
     ]);
-    api.stands.clear();
+    api.laneStatuses.clear();
   });
 });
 

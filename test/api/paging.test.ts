@@ -16,7 +16,7 @@ async function page(path: string): Promise<{ data: Json[]; next_cursor: string |
 }
 
 /** Reads every page, doing something after each. */
-async function walk(path: string, meanwhile: () => Promise<unknown> = async () => {}) {
+async function walk(path: string, betweenPages: () => Promise<unknown> = async () => {}) {
   const seen: string[] = [];
   let pages = 0;
   let cursor: string | null = null;
@@ -25,7 +25,7 @@ async function walk(path: string, meanwhile: () => Promise<unknown> = async () =
     seen.push(...next.data.map((one) => one.id as string));
     cursor = next.next_cursor;
     pages += 1;
-    await meanwhile();
+    await betweenPages();
   } while (cursor !== null);
   return { seen, pages };
 }

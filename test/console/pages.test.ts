@@ -1,7 +1,7 @@
 import { brotliCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { publicId } from "../../src/core/ids/ids.ts";
-import { LANE_FREE } from "../../src/core/waiting/lane-stand.ts";
+import { LANE_FREE } from "../../src/core/waiting/lane-status.ts";
 import { CALLBACK_URL, type Json } from "../api/api-fixture.ts";
 import { SECTIONS } from "../../src/console/view/sections.ts";
 import { type Browser, ConsoleFixture, ROUTES } from "./console-fixture.ts";

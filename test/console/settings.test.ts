@@ -110,7 +110,7 @@ test("operational events are listed with their exact body, where they went and w
     database,
     { ...status, attemptCount: 0 },
     {
-      isTold: false,
+      isDelivered: false,
       isTried: true,
       nowMs: api.clock.now(),
       nextAttemptAtMs: null,

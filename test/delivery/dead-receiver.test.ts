@@ -119,7 +119,7 @@ test("a dead receiver to which 100,000 callbacks are owed costs little, and dela
   if (one !== undefined) await multiply(database, one, OWED);
   loop.reload();
   await vi.waitFor(() => expect(loop.outbox.failingOrigins).toHaveLength(1), { timeout: 60_000 });
-  // Its reserve, and what was under way when it was found to fail.
+  // Its reserve, and what was in progress when it was found to fail.
   expect(loop.outbox.size).toBeLessThanOrEqual(64);
   expect(dead.sockets.length).toBeLessThan(300);
 

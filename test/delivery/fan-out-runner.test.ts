@@ -133,7 +133,7 @@ test("a fan-out that a lost runner left in the middle is finished by another one
   expect(await deliveries()).toEqual({ count: 20_000, subscriptions: 20_000 });
 });
 
-test("subscriptions that come and go meanwhile hear it once, or nothing", async () => {
+test("subscriptions that come and go during a fan-out hear it once, or nothing", async () => {
   const job = await crowd("big", 5_000);
   const ids = (await sql`select id::text from subscriptions order by id`).map(({ id }) =>
     String(id),

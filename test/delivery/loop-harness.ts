@@ -28,7 +28,7 @@ export interface SentCallback {
 }
 
 const ROUND_INTERVAL_MS = 1000;
-/** Attempts that the lane to an origin has under way at once. */
+/** Attempts that the lane to an origin has in progress at once. */
 export const LANE_CONCURRENCY = 32;
 const READS = new Set(["find-due-deliveries", "load-deliveries", "load-deliveries-of-origin"]);
 

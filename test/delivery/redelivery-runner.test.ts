@@ -219,7 +219,7 @@ test("it goes no faster than asked, and no further once canceled", async () => {
   expect(await pending()).toHaveLength(20);
 });
 
-test("a subscription that is deleted meanwhile is sent nothing more, whichever comes first", async () => {
+test("a subscription that is deleted during a redelivery is sent nothing more, whichever comes first", async () => {
   await seed({ count: 400 });
   const id = await create();
   const subscriptions = await sql<{ id: string }[]>`select id from subscriptions order by id`;

@@ -37,7 +37,7 @@ test("an origin that goes on failing is left alone, and what waits for it comes 
   );
 
   await receiver.open();
-  // However often it was probed meanwhile, the next probe is due.
+  // However often it was probed before, the next probe is due.
   await gateway.pass(MINUTE_MS);
   await subscribe({ ...wish, callback_url: receiver.url("/probe") });
   await receiver.take("/probe", 1);

@@ -130,14 +130,14 @@ describe.concurrent("a rate limit", () => {
         .polls(jobId)
         .map(({ receivedAtMs }) => receivedAtMs);
       expect(resumedAtMs - limitedAtMs).toBeGreaterThanOrEqual(990);
-      const meanwhile = (id: string) =>
+      const pollsSince = (id: string) =>
         upstream
           .polls(id)
           .filter(({ receivedAtMs: at }) => at > limitedAtMs && at < limitedAtMs + 950).length;
       // One that was on its way when the limit came.
-      expect(meanwhile("neighbour")).toBeLessThanOrEqual(1);
+      expect(pollsSince("neighbour")).toBeLessThanOrEqual(1);
       // The pause holds for 0 polls; a busy machine makes few of the others.
-      expect(meanwhile("stranger")).toBeGreaterThanOrEqual(2);
+      expect(pollsSince("stranger")).toBeGreaterThanOrEqual(2);
     },
   );
 });

@@ -58,7 +58,7 @@ export function setLane(
   /** Ends an item that was started. */
   const settle = (name: string, verdict: LaneVerdict): void => {
     const generation = eras.get(name);
-    if (generation === undefined) throw new Error(`${name} is not under way`);
+    if (generation === undefined) throw new Error(`${name} is not in progress`);
     lane.settle(verdict, generation);
   };
   return { clock, gate, lane, started, push, settle, names: () => started.map(({ name }) => name) };

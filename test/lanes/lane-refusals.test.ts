@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { HEALTHY, type LaneVerdict } from "../../src/core/job/job.ts";
 import { FAULTY, refused, setLane } from "./lane-harness.ts";
 
-/** A lane with so many items under way, and as many as one may want waiting. */
-function underWay(concurrency: number) {
+/** A lane with so many items in progress, and as many as one may want waiting. */
+function inProgress(concurrency: number) {
   const scene = setLane({ concurrency });
   for (let item = 0; item < 40; item += 1) scene.push(`${item}`, item - 40);
   expect(scene.started).toHaveLength(concurrency);
@@ -12,7 +12,7 @@ function underWay(concurrency: number) {
 
 /** The pauses after answers that come one after the other. */
 function pausesAfter(answers: readonly LaneVerdict[]): (number | null)[] {
-  const { clock, settle } = underWay(1);
+  const { clock, settle } = inProgress(1);
   return answers.map((answer, item) => {
     settle(`${item}`, answer);
     const pauseMs = clock.nextTimerMs;
@@ -43,7 +43,7 @@ describe("a refusal", () => {
   });
 
   test("after the pause one item goes first; the others follow when it passes", () => {
-    const { clock, lane, started, settle } = underWay(8);
+    const { clock, lane, started, settle } = inProgress(8);
     settle("0", refused());
     clock.advance(30_000);
     expect(started).toHaveLength(9);
@@ -56,7 +56,7 @@ describe("a refusal", () => {
   });
 
   test("a refusal of an item sent before the last one counts only if it asks for a longer wait", () => {
-    const { clock, started, settle } = underWay(8);
+    const { clock, started, settle } = inProgress(8);
     settle("0", refused());
     settle("1", refused(5000));
     settle("2", refused());
@@ -71,7 +71,7 @@ describe("a refusal", () => {
   });
 
   test("a refusal is over when the first item met a fault and another passed", () => {
-    const { clock, started, settle } = underWay(2);
+    const { clock, started, settle } = inProgress(2);
     settle("0", refused());
     settle("1", HEALTHY);
     clock.advance(1000);
@@ -82,7 +82,7 @@ describe("a refusal", () => {
   });
 
   test("a refusal is forgotten when somebody fixes its cause", () => {
-    const { clock, lane, started, settle } = underWay(1);
+    const { clock, lane, started, settle } = inProgress(1);
     settle("0", refused(3_600_000));
     lane.resume();
     clock.advance(0);

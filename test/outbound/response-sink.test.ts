@@ -52,7 +52,7 @@ describe("a body that is taken as it comes", () => {
     const sent = openClient().send(
       get(server.origin, { sink: into, responseBytesMax: 65 * MEBIBYTE, whenLarger: "fail" }),
     );
-    // Another exchange on the same machine comes and goes meanwhile.
+    // Another exchange on the same machine comes and goes at the same time.
     await openClient().send(get((await serveHttp((_, response) => response.end("x"))).origin));
     expect(into.taken).toHaveLength(1);
     expect(ended).toBe(false);

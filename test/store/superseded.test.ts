@@ -72,7 +72,7 @@ test("deliveries that were accepted, or that wait for another receiver, stay as 
   if (heardOfIt === waiting) expect(await statusOf(waiting)).toBe("pending");
 });
 
-test("one that was being sent meanwhile counts as delivered if it was taken", async () => {
+test("one that was being sent then counts as delivered if it was taken", async () => {
   const { tell } = await subscribe([ALL_TOLD]);
   const [progress] = await tell("job.progress");
   await tell("job.completed");
@@ -81,7 +81,7 @@ test("one that was being sent meanwhile counts as delivered if it was taken", as
   expect(await statusOf(progress)).toBe("delivered");
 });
 
-test("one that was being sent meanwhile and failed keeps its attempt, and is not tried again", async () => {
+test("one that was being sent then and failed keeps its attempt, and is not tried again", async () => {
   const { tell } = await subscribe([ALL_TOLD]);
   const [progress] = await tell("job.progress");
   await tell("job.completed");

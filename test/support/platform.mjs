@@ -1,4 +1,4 @@
-// Stands in for a platform that calls a function: serves the example that it is given, as the platform would.
+// Takes the place of a platform that calls a function: serves the example that it is given, as the platform would.
 import { createServer } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { mergeOriginStands } from "../../core/waiting/lane-stand.ts";
+import { mergeOriginStatuses } from "../../core/waiting/lane-status.ts";
 import {
   bringForward,
   type CallbackOriginRecord,
@@ -106,11 +106,10 @@ function tryNow(services: ApiServices): Route {
 
 function originJson(of: CallbackOriginRecord, reports: readonly ReportedLane[]): string {
   const stored = of.errorCode === null ? null : failureOf(of, of.errorCode);
-  const stand = mergeOriginStands([
+  const { breaker, pausedUntilMs, probeAtMs, failure } = mergeOriginStatuses([
     { breaker: "closed", pausedUntilMs: null, probeAtMs: null, failure: stored },
     ...reports.filter(({ name }) => name === of.origin),
   ]);
-  const { breaker, pausedUntilMs, probeAtMs, failure } = stand;
   const status = breaker === "closed" ? (pausedUntilMs === null ? "ok" : "paused") : "failing";
   return JSON.stringify({
     object: "callback_origin",

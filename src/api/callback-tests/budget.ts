@@ -8,7 +8,7 @@ const TESTS_BURST = 10;
 
 interface Budget {
   readonly bucket: TokenBucket;
-  underWay: number;
+  running: number;
 }
 
 /**
@@ -23,7 +23,7 @@ export class CallbackTestBudget {
   constructor(limits: ProjectLimits, clock: Pick<Clock, "monotonic">) {
     this.#limits = limits;
     this.#clock = clock;
-    limits.measuredBy("callback_tests_running", (id) => this.#projects.get(id)?.underWay ?? 0);
+    limits.measuredBy("callback_tests_running", (id) => this.#projects.get(id)?.running ?? 0);
   }
 
   /** True when a test may start now; each one that starts must end. */
@@ -32,23 +32,23 @@ export class CallbackTestBudget {
     const budget = this.#projects.get(projectId) ?? this.#open(projectId, nowMs);
     const { bucket } = budget;
     if (
-      budget.underWay >= this.#limits.allowed(projectId, "callback_tests_running") ||
+      budget.running >= this.#limits.allowed(projectId, "callback_tests_running") ||
       !bucket.has(nowMs)
     )
       return false;
     bucket.take();
-    budget.underWay += 1;
+    budget.running += 1;
     return true;
   }
 
   end(projectId: string): void {
     const budget = this.#projects.get(projectId);
-    if (budget !== undefined) budget.underWay -= 1;
+    if (budget !== undefined) budget.running -= 1;
   }
 
   #open(projectId: string, nowMs: number): Budget {
     const bucket = new TokenBucket(TESTS_PER_SECOND, TESTS_BURST, nowMs);
-    const budget = { bucket, underWay: 0 };
+    const budget = { bucket, running: 0 };
     this.#projects.set(projectId, budget);
     return budget;
   }

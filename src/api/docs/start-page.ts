@@ -58,9 +58,9 @@ form?.addEventListener("submit", async (event) => {
     const seen = new Set();
     for (let tries = 0; tries < 120; tries += 1) {
       const { status, job } = await call("v1/subscriptions/" + id);
-      const stand = "The job is " + job.status + ", the subscription is " + status + ".";
-      if (!seen.has(stand)) say(stand);
-      seen.add(stand);
+      const news = "The job is " + job.status + ", the subscription is " + status + ".";
+      if (!seen.has(news)) say(news);
+      seen.add(news);
       if (status !== "active" && status !== "delivering") break;
       await new Promise((resolve) => setTimeout(resolve, 500));
     }

@@ -4,7 +4,7 @@ import { inboxOfTarget } from "../../core/delivery/inbox-target.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import { explain, type Explanation } from "../../core/waiting/explanation.ts";
 import type { JobWait, Waiting } from "../../core/waiting/job-wait.ts";
-import { LANE_FREE, type LaneStand } from "../../core/waiting/lane-stand.ts";
+import { LANE_FREE, type LaneStatus } from "../../core/waiting/lane-status.ts";
 import type { Inspection } from "../../cluster/inspector.ts";
 import type { RawAnswer } from "../../polling/watch/raw-answers.ts";
 import {
@@ -36,7 +36,7 @@ interface Facts {
   readonly job: JobRecord;
   readonly connection: ConnectionRecord | null;
   readonly inspection: Inspection | null;
-  readonly lane: LaneStand;
+  readonly lane: LaneStatus;
   readonly callbacks: Awaited<ReturnType<typeof findCallbacksOfJob>>;
   readonly jobWaits: JobWaits;
   readonly deliveryWaits: DeliveryWaits;
@@ -97,7 +97,7 @@ async function gather(
     findConnection(database, { projectId, id: connectionId }),
     findCallbacksOfJob(database, job, wanted),
     jobWaits(database, services, [waitingJobOf(job)]),
-    services.lanes.standsOf(database, [
+    services.lanes.statusesOf(database, [
       { shardId, projectId, kind: "connection", name: connectionId },
     ]),
   ]);

@@ -103,8 +103,8 @@ async function findRunning(flags: DoctorFlags, { cli, signal }: CommandRun): Pro
       flags.url !== undefined ||
       flags.profile !== undefined ||
       (cli.env["RINGBACK_URL"] ?? "") !== "";
-    const told = isNamed ? failed : warning;
-    const check = told(
+    const finding = isNamed ? failed : warning;
+    const check = finding(
       "gateway",
       `None answers at ${url}.`,
       "Start it, or give its address with --url.",

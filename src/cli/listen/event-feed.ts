@@ -100,7 +100,7 @@ export class EventFeed {
         path: "/v1/events/wait",
         query: { after, timeout_s: seconds },
         timeoutMs: seconds * 1000 + ANSWER_MARGIN_MS,
-        // A gateway that is away is told at once.
+        // A gateway that is away is reported at once.
         retries: 0,
       },
       { signal },

@@ -237,7 +237,7 @@ function isShownBy({ limit, mayRedeliver }: ConsoleLink, route: ConsoleRoute): b
 
 const NO_FORM = new URLSearchParams();
 
-/** A problem with an action is told on the page that it was asked for on. */
+/** A problem with an action is shown on the page where it was requested. */
 async function answerOrExplain(route: ConsoleRoute, request: ActionRequest): Promise<ConsoleReply> {
   try {
     return await route.answer(request);

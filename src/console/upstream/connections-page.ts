@@ -11,7 +11,7 @@ import { time } from "../view/time.ts";
 
 const PAGE_SIZE = 50;
 
-/** The credentials at upstream APIs: how each stands, and what holds its polls back. */
+/** The credentials at upstream APIs: the state of each, and the reason why its polls wait. */
 export const connectionListPage = definePage({
   path: "/connections",
   scope: "admin",

@@ -24,7 +24,7 @@ export interface WatchFacts {
   readonly deadlineAtMs: number;
   readonly phase: "pending" | "processing";
   readonly progress: string | null;
-  /** Polls in a row that told nothing. */
+  /** Polls in a row that gave no information. */
   readonly failuresInRow: number;
   /** Answers in a row that said that the job or its result is not there. */
   readonly absence: Absence | null;

@@ -1,7 +1,7 @@
 import type { Absence, AbsenceLimits } from "./absence.ts";
 import type { RawResult } from "../json/raw-result.ts";
 
-/** Why a poll told us nothing about the job. It decides whom the fault counts against. */
+/** Why a poll gave no information about the job. It decides whom the fault counts against. */
 export type RetryCause =
   /** The upstream does not know the job yet; normal just after submission. */
   | "not_visible_yet"

@@ -1,6 +1,6 @@
 import type { DeliveryStatus } from "../delivery/delivery-outcome.ts";
 import type { Waiting } from "./job-wait.ts";
-import type { LaneStand } from "./lane-stand.ts";
+import type { LaneStatus } from "./lane-status.ts";
 
 /** Why a pending delivery has not been taken. A closed list. */
 export const DELIVERY_WAITS = [
@@ -32,7 +32,7 @@ export interface DeliveryFacts {
   /** Null when it is not in memory, or in that of another node. */
   readonly held: HeldState | null;
   /** The lane to its origin on the node that sends it. */
-  readonly lane: LaneStand;
+  readonly lane: LaneStatus;
   readonly nowMs: number;
 }
 
@@ -55,7 +55,7 @@ function blockedByLane({
   probeAtMs,
   pausedUntilMs,
   pauseCause,
-}: LaneStand): Waiting<DeliveryWait> | null {
+}: LaneStatus): Waiting<DeliveryWait> | null {
   if (breaker !== "closed") return { for: "origin_failing", notBeforeMs: probeAtMs };
   if (pausedUntilMs === null) return null;
   const cause = pauseCause === "unsent" ? "cannot_send" : "origin_paused";

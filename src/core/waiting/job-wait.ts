@@ -1,4 +1,4 @@
-import type { LaneStand } from "./lane-stand.ts";
+import type { LaneStatus } from "./lane-status.ts";
 import type { PollOutcome } from "./poll-outcome.ts";
 
 /** Why a job that has not ended is not known to have ended. A closed list. */
@@ -51,7 +51,7 @@ export interface JobFacts {
   /** Its ending is known and being recorded. */
   readonly isEnding: boolean;
   /** The connection's lane on the node that polls the job. */
-  readonly lane: LaneStand;
+  readonly lane: LaneStatus;
   readonly nowMs: number;
 }
 
@@ -74,7 +74,7 @@ export function decideJobWait(facts: JobFacts): Waiting<JobWait> {
 }
 
 function heldByLane(
-  { breaker, probeAtMs, pausedUntilMs }: LaneStand,
+  { breaker, probeAtMs, pausedUntilMs }: LaneStatus,
   nowMs: number,
 ): Waiting<JobWait> | null {
   if (breaker !== "closed") return { for: "upstream_failing", notBeforeMs: probeAtMs };

@@ -239,7 +239,7 @@ interface Secrets {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** A database that is away rejects; a secret that can't be read, or is not there, is told. */
+/** Rejects while the database is away; reports a secret that is missing or cannot be read. */
 export async function openSecrets(
   options: SecretOptions,
   { delivery }: PendingDelivery,

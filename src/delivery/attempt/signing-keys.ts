@@ -4,7 +4,7 @@ import type { SigningKey } from "./sign.ts";
 import { SecretBoxError } from "../../runtime/secrets/secret-box.ts";
 import { signingKey } from "./sign.ts";
 
-/** A rotated secret is signed with this soon on nodes that were not told. */
+/** How soon nodes that received no notice sign with a rotated secret. */
 const FRESH_FOR_MS = 2_000;
 const PROJECTS_MAX = 10_000;
 

@@ -1,6 +1,6 @@
 import { type OperationalEvent, TOLD_EVERY_MS } from "../../core/delivery/operational-event.ts";
 
-/** Subjects of one project of which there are events; what comes on top is not told. */
+/** Subjects of one project of which there are events; further ones are left out. */
 const SUBJECTS_MAX = 1_000;
 
 /** News of one subject: the newest, and how often it came. */

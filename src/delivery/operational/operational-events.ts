@@ -57,7 +57,7 @@ export class OperationalEvents extends Repeater {
 
   constructor(runtime: Runtime, options: OperationalEventsOptions) {
     super(runtime, {
-      name: "tell operational events",
+      name: "send operational events",
       intervalMs: ROUND_INTERVAL_MS,
       changes: options.eventChanges,
       task: () => this.round(),
@@ -165,7 +165,7 @@ export class OperationalEvents extends Repeater {
       );
     }
     await settleOperationalEvent(database, event, {
-      isTold: outcome.kind === "told",
+      isDelivered: outcome.kind === "delivered",
       isTried: outcome.kind !== "unwanted",
       nowMs,
       nextAttemptAtMs: waitMs === null ? null : nowMs + waitMs,
@@ -204,7 +204,7 @@ export class OperationalEvents extends Repeater {
     );
     if (outcome.kind === "answered") {
       const { status } = outcome;
-      if (isSuccess(status)) return { kind: "told", status };
+      if (isSuccess(status)) return { kind: "delivered", status };
       return { kind: "refused", status, why: `The receiver answered ${status}.` };
     }
     const { code, message } = outcome.failure;
@@ -216,7 +216,7 @@ export class OperationalEvents extends Repeater {
 /** How the event ends that is not sent again. */
 function endOf({ kind }: Exclude<Outcome, { kind: "cut_off" }>): OperationalEventEnd {
   switch (kind) {
-    case "told":
+    case "delivered":
       return "delivered";
     case "refused":
       return "exhausted";
@@ -227,7 +227,7 @@ function endOf({ kind }: Exclude<Outcome, { kind: "cut_off" }>): OperationalEven
 
 /** The outcome of an attempt to send an operational event. */
 type Outcome =
-  | { readonly kind: "told"; readonly status: number }
+  | { readonly kind: "delivered"; readonly status: number }
   /** The status is null when there was no answer. */
   | { readonly kind: "refused"; readonly status: number | null; readonly why: string }
   /** The project does not want to know any more. */

@@ -94,10 +94,10 @@ export class NameResolver {
     if (atOnce !== undefined) return atOnce;
     await this.#takeTurn(name);
     // Another lookup may have begun during the wait.
-    const meanwhile = this.#inProgress.get(keyOf(name));
-    if (meanwhile === undefined) return this.#begin(name);
+    const begun = this.#inProgress.get(keyOf(name));
+    if (begun === undefined) return this.#begin(name);
     turns.release(name.projectId);
-    return meanwhile;
+    return begun;
   };
 
   /**

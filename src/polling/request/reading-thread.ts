@@ -28,14 +28,14 @@ parentPort?.on("message", (task: ReadingTask) => {
     answer,
   );
   releaseBytes(body);
-  tell(interpretation);
+  post(interpretation);
   if (bytesSinceCollected < GARBAGE_BYTES_MAX) return;
   bytesSinceCollected = 0;
   setImmediate(collectGarbage);
 });
 
 /** A result goes as bytes, which change hands without a copy. */
-function tell(interpretation: Interpretation): void {
+function post(interpretation: Interpretation): void {
   if (interpretation.kind !== "completed" || typeof interpretation.result !== "string") {
     parentPort?.postMessage(interpretation, []);
     return;

@@ -89,7 +89,7 @@ export class ResultFetcher {
   readonly #projectTurns: FairSemaphore;
   readonly #closing = new AbortController();
   /** By job. */
-  readonly #underWay = new Map<string, Promise<FetchOutcome>>();
+  readonly #inProgress = new Map<string, Promise<FetchOutcome>>();
 
   constructor(runtime: Runtime, options: ResultFetcherOptions) {
     this.#runtime = runtime;
@@ -115,10 +115,10 @@ export class ResultFetcher {
   /** Never rejects. */
   fetch(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
     const key = `${watch.shardId} ${watch.id}`;
-    const known = this.#underWay.get(key);
+    const known = this.#inProgress.get(key);
     if (known !== undefined) return known;
-    const fetching = this.#inTurn(access, watch, link).finally(() => this.#underWay.delete(key));
-    this.#underWay.set(key, fetching);
+    const fetching = this.#inTurn(access, watch, link).finally(() => this.#inProgress.delete(key));
+    this.#inProgress.set(key, fetching);
     return fetching;
   }
 

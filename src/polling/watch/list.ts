@@ -224,7 +224,7 @@ export class WatchList {
         outcome: watch.outcome,
         nextPollAtMs,
         isEnding: watch.state === "ending",
-        lane: upstream.lane.stand(),
+        lane: upstream.lane.status(),
         nowMs: clock.now(),
       }),
       lastOutcome: watch.outcome,

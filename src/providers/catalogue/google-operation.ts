@@ -11,7 +11,7 @@ export const googleOperation = {
     "The job id is the operation's name, slashes included, such as projects/p/locations/l/operations/1. " +
     "The connection's base_url is that of the service, such as https://speech.googleapis.com. The " +
     "credential is an OAuth access token, good for an hour: replace it by PATCHing the connection " +
-    "before it runs out; jobs wait meanwhile. The result is response. ‡ How long operations are kept, " +
+    "before it runs out; jobs wait while it is expired. The result is response. ‡ How long operations are kept, " +
     "and where their progress is, differs between services.",
   allowed_hosts: ["*.googleapis.com"],
   auth: { kind: "bearer" },

@@ -21,7 +21,7 @@ export const sampleAnswerSchema = z.strictObject({
   body: z
     .unknown()
     .optional()
-    .describe("Its body: a text is taken as it stands, any other JSON as the JSON that came."),
+    .describe("Its body: a text is taken as it is, any other JSON as the JSON that came."),
 });
 
 export type SampleAnswer = z.output<typeof sampleAnswerSchema>;

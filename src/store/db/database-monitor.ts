@@ -79,7 +79,7 @@ export class DatabaseMonitor implements Service {
     // Another server may have taken over, and only a new connection leads to it.
     if (finding.kind !== "writable") this.#dropConnection();
     else await this.#probeDisk();
-    this.#tell(finding);
+    this.#report(finding);
   }
 
   async #find(): Promise<ProbeFinding> {
@@ -143,7 +143,7 @@ export class DatabaseMonitor implements Service {
     this.#connection = null;
   }
 
-  #tell(finding: ProbeFinding): void {
+  #report(finding: ProbeFinding): void {
     const { database, log } = this.#options;
     const { condition } = database.health;
     if (condition === this.#lastCondition) return;

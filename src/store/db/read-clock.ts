@@ -21,11 +21,11 @@ export async function setByDatabase(clock: DatabaseClock, database: Database): P
 }
 
 /** Runs a statement that reads the database's clock, and adds when it was sent and answered. */
-export async function timed<Told extends Pick<ClockReading, "databaseMs">>(
+export async function timed<Row extends Pick<ClockReading, "databaseMs">>(
   clock: DatabaseClock,
-  read: () => Promise<Told>,
-): Promise<Told & ClockReading> {
+  read: () => Promise<Row>,
+): Promise<Row & ClockReading> {
   const sentAtMs = clock.monotonic();
-  const told = await read();
-  return { ...told, sentAtMs, receivedAtMs: clock.monotonic() };
+  const row = await read();
+  return { ...row, sentAtMs, receivedAtMs: clock.monotonic() };
 }

@@ -155,7 +155,7 @@ export function findDueOperationalEvents(
 }
 
 interface Settlement {
-  readonly isTold: boolean;
+  readonly isDelivered: boolean;
   /** Whether the receiver has seen it, or may have. */
   readonly isTried: boolean;
   readonly nowMs: number;
@@ -194,7 +194,7 @@ const SETTLE = statement(
         toldAtMs: sql`case when ${given.isTried}::boolean then ${toldAt} else ${toldAtMs} end`,
         attemptCount: sql`case when ${isSame} then ${attemptCount} + 1 else ${attemptCount} end`,
         occurrences: sql`case
-          when ${id} <> ${given.id} and ${given.isTold}::boolean and ${type} = ${given.type}
+          when ${id} <> ${given.id} and ${given.isDelivered}::boolean and ${type} = ${given.type}
             then greatest(${occurrences} - ${given.occurrences}::int, 1)
           else ${occurrences} end`,
         dueAtMs: sql`case

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { index, pgTable, primaryKey, smallint, text, uuid } from "drizzle-orm/pg-core";
 import type { Breaker } from "../../core/pace/breaker.ts";
-import type { LaneHold, PauseCause } from "../../core/waiting/lane-stand.ts";
+import type { LaneHold, PauseCause } from "../../core/waiting/lane-status.ts";
 import { time } from "../sql/time.ts";
 
 /** A lane in front of a connection, or in front of a callback origin of a project. */

@@ -251,7 +251,7 @@ placed as materialized (
       and job.provider_version_id is not distinct from "providerVersionId"
       and accepted_at = ${timeFrom('"nowMs"')}
       and deadline_at = ${timeFrom('("nowMs" + "deadlineMs")')}
-      and processing_event_id is null and poll_count = 0 as is_as_wished
+      and processing_event_id is null and poll_count = 0 as is_as_requested
   from fresh left join (select * from watched union all select * from ended) as job
     on job.shard_id = "shardId" and job.connection_id = "connectionId" and job.job_id = "jobId"
     and job.params_digest = "paramsDigest"
@@ -279,7 +279,7 @@ owed as (
   from placed where is_owed
   on conflict (shard_id, id) do nothing
 )${hasMail ? `,${HANDED_OVER}` : ""}
-select "subscriptionId" as subscription_id, told.*, null as event
+select "subscriptionId" as subscription_id, stored.*, null as event
 from placed
 left join lateral (
   select watched_id as job_row_id, job_status, wanted_events, provider_version_id,
@@ -290,11 +290,11 @@ left join lateral (
     poll_count, ${epochMs("last_polled_at")} as last_polled_at_ms,
     last_error, progress, case when is_owed then owed_id end as owed_delivery_id,
     case when is_owed then last_event_id end as owed_event_id
-) as told on not is_as_wished
+) as stored on not is_as_requested
 union all
 -- Each event once that is owed from here, so that nothing has to be read to send it.
 select null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
-  id, row_to_json(told)::text
+  id, row_to_json(content)::text
 from (
   select distinct "shardId", last_event_id from placed where is_owed and "mailId" is null
 ) as owed
@@ -305,7 +305,7 @@ cross join lateral (
     result_fetch as "resultFetch"
   from events where shard_id = "shardId" and id = last_event_id
     and result_bytes <= ${EVENT_RESULT_BYTES_MAX}
-) as told
+) as content
 `;
 
 const ACCEPT = acceptText({ hasKeys: false, hasMail: false });

@@ -38,9 +38,9 @@ exists (
     and subscription.events & fan_out.event_bit <> 0
     and not (${hasNewer("subscription.id")})
     and not exists (
-      select from deliveries as told
-      where told.shard_id = fan_out.shard_id and told.subscription_id = subscription.id
-        and told.event_id = fan_out.event_id
+      select from deliveries as earlier
+      where earlier.shard_id = fan_out.shard_id and earlier.subscription_id = subscription.id
+        and earlier.event_id = fan_out.event_id
     )
 )`;
 

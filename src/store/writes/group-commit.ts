@@ -25,7 +25,7 @@ import { NotBegunInTimeError } from "../db/errors.ts";
  *   a batch in flight, one free → when full, or when the oldest row has waited `batchDelayMs`
  *   no batch free               → when one is done
  *
- * A transient error retries the batch; a permanent one halves it until the bad row stands alone,
+ * A transient error retries the batch; a permanent one halves it until the bad row is alone,
  * so that one client's bad input never fails another's request. A batch that met a row whose lock
  * is held for long, or that took too long, is set aside (`set-aside-rows.ts`), so that the rows behind
  * it go on. A commit whose answer was lost may have happened: statements used here must be idempotent.

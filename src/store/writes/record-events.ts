@@ -126,7 +126,7 @@ where job.shard_id = input."shardId" and job.id = input."jobRowId"
   and job.ended_at is null
   and (input."isEnding" or job.status <> 'unwatched')
   and (input.type <> 'job.processing' or job.processing_event_id is null)
-  -- A subscription accepted meanwhile, perhaps at another node, may have moved the deadline.
+  -- A subscription accepted since then, perhaps at another node, may have moved the deadline.
   and (input.type <> 'job.timed_out' or job.deadline_at <= ${timeFrom('input."occurredAtMs"')})
 `;
 

@@ -121,7 +121,7 @@ async function sweepShard(shardId: number): Promise<void> {
   await settled();
 }
 
-/** Until the round under way is over: the next one is planned. */
+/** Until the round in progress is over: the next one is planned. */
 async function settled(): Promise<void> {
   await vi.waitFor(() => expect(clock.timers).toBe(1), { timeout: 60_000, interval: 5 });
 }

@@ -36,7 +36,7 @@ test("a completed job's callback has the documented shape and the result's own d
   );
 });
 
-test("by reference, a URL stands in the place of the result", () => {
+test("by reference, a URL takes the place of the result", () => {
   const { data } = JSON.parse(
     callbackBody(EVENT, ADDRESSEE, "https://ringback.test/v1/events/evt_1/result"),
   );
@@ -63,7 +63,7 @@ test("job.progress carries the upstream's progress and the status processing", (
   expect(data).toMatchObject({ status: "processing", progress: { done: 1 } });
 });
 
-test("where the upstream told no times, the event's own stands in", () => {
+test("where the upstream gives no times, that of the event is used", () => {
   const body = callbackBody({ ...EVENT, createdAt: null, updatedAt: null }, ADDRESSEE, null);
   expect(JSON.parse(body).data).toMatchObject({
     created_at: "2026-01-01T00:00:00.000Z",

@@ -3,7 +3,7 @@ import { describe, expect, it, test } from "vitest";
 import { decideDeliveryWait, DELIVERY_WAITS } from "../../../src/core/waiting/delivery-wait.ts";
 import { REASONS } from "../../../src/core/waiting/explanation.ts";
 import { decideJobWait, JOB_WAITS } from "../../../src/core/waiting/job-wait.ts";
-import { LANE_FREE, mergeOriginStands } from "../../../src/core/waiting/lane-stand.ts";
+import { LANE_FREE, mergeOriginStatuses } from "../../../src/core/waiting/lane-status.ts";
 
 const NOW = 1_767_225_600_000;
 
@@ -79,12 +79,12 @@ describe("a job", () => {
 
 test("the worst of several nodes' views of an origin is shown, with the earliest probe and the latest failure", () => {
   const failure = (atMs: number) => ({ code: "connect_refused", message: null, atMs });
-  const stand = { pausedUntilMs: null, failure: null } as const;
+  const known = { pausedUntilMs: null, failure: null } as const;
   expect(
-    mergeOriginStands([
-      { ...stand, breaker: "half_open", probeAtMs: null, failure: failure(5) },
-      { ...stand, breaker: "open", probeAtMs: 30, failure: failure(9) },
-      { ...stand, breaker: "open", probeAtMs: 20, failure: failure(7) },
+    mergeOriginStatuses([
+      { ...known, breaker: "half_open", probeAtMs: null, failure: failure(5) },
+      { ...known, breaker: "open", probeAtMs: 30, failure: failure(9) },
+      { ...known, breaker: "open", probeAtMs: 20, failure: failure(7) },
     ]),
   ).toEqual({ breaker: "open", pausedUntilMs: null, probeAtMs: 20, failure: failure(9) });
 });

@@ -19,14 +19,14 @@ const HELD_HARD_MAX = 200_000;
 function setUp() {
   const clock = new FakeClock();
   const sent: PendingDelivery[] = [];
-  const underWay: PendingDelivery[] = [];
+  const inProgress: PendingDelivery[] = [];
   const asked = { forMore: 0 };
   const outbox = new Outbox(testRuntime({ clock }), {
     limitsOf: () => callbackLimits(CONCURRENCY, null),
     onOriginChange: () => undefined,
     send(callback) {
       sent.push(callback);
-      underWay.push(callback);
+      inProgress.push(callback);
     },
     onRoom: () => void (asked.forMore += 1),
   });
@@ -44,15 +44,15 @@ function setUp() {
     retryAtMs: number | null = null,
     verdict: LaneVerdict = HEALTHY,
   ): void => {
-    underWay.splice(underWay.indexOf(callback), 1);
+    inProgress.splice(inProgress.indexOf(callback), 1);
     if (retryAtMs === null) outbox.finish(callback, verdict);
     else outbox.retry(callback, retryAtMs, verdict);
   };
-  /** Ends attempts until none is under way. */
+  /** Ends attempts until none is in progress. */
   const drain = (): void => {
-    for (let next = underWay[0]; next !== undefined; next = underWay[0]) end(next);
+    for (let next = inProgress[0]; next !== undefined; next = inProgress[0]) end(next);
   };
-  return { clock, outbox, sent, underWay, asked, admit, fill, end, drain };
+  return { clock, outbox, sent, inProgress, asked, admit, fill, end, drain };
 }
 
 describe("a callback", () => {
@@ -108,12 +108,12 @@ describe("bounds", () => {
   });
 
   test("an origin holds a bounded number of callbacks; refused ones are read once it has drained", () => {
-    const { outbox, underWay, asked, fill, end, drain } = setUp();
+    const { outbox, inProgress, asked, fill, end, drain } = setUp();
     expect(fill(HELD_PER_ORIGIN_MAX + 500, ORIGIN)).toHaveLength(HELD_PER_ORIGIN_MAX);
     expect(outbox.size).toBe(HELD_PER_ORIGIN_MAX);
     expect(fill(10, "https://other.test")).toHaveLength(10);
     for (let ended = 0; ended < (HELD_PER_ORIGIN_MAX * 3) / 4 - 1; ended += 1) {
-      const callback = underWay.find(({ delivery }) => delivery.callbackOrigin === ORIGIN);
+      const callback = inProgress.find(({ delivery }) => delivery.callbackOrigin === ORIGIN);
       if (callback !== undefined) end(callback);
     }
     expect(asked.forMore).toBe(0);
@@ -244,7 +244,7 @@ describe("letting go", () => {
     outbox.dropShard(1);
     const held = [sending, waiting, other].map(({ delivery }) => outbox.holds(delivery.id));
     expect(held).toEqual([true, false, true]);
-    // Not twice at once, should the shard come back meanwhile.
+    // Not twice at once, should the shard come back during the attempt.
     outbox.admit(owed(clock.now(), sending.delivery));
     expect(sent).toEqual([sending]);
     end(sending, clock.now() + 100);
@@ -291,18 +291,18 @@ describe("letting go", () => {
   });
 });
 
-test("whatever happens in whatever order, nothing is under way twice and the bounds hold", () => {
+test("whatever happens in whatever order, nothing is in progress twice and the bounds hold", () => {
   const step = fc.record({
     what: fc.constantFrom("admit", "admitAgain", "finish", "retry", "dropShard", "pass"),
     pick: fc.nat(),
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-      const { clock, outbox, underWay, admit, end, drain } = setUp();
+      const { clock, outbox, inProgress, admit, end, drain } = setUp();
       const all: PendingDelivery[] = [];
       for (const { what, pick } of steps) {
         const known = all[pick % Math.max(1, all.length)];
-        const busy = underWay[pick % Math.max(1, underWay.length)];
+        const busy = inProgress[pick % Math.max(1, inProgress.length)];
         const nowMs = clock.now();
         if (what === "admit") {
           const callbackOrigin = `https://receiver-${pick % 2}.test`;
@@ -313,7 +313,7 @@ test("whatever happens in whatever order, nothing is under way twice and the bou
         if (what === "retry" && busy !== undefined) end(busy, nowMs + (pick % 500));
         if (what === "dropShard") outbox.dropShard(pick % 3);
         if (what === "pass") clock.advance(pick % 1000);
-        const ids = underWay.map(({ delivery }) => delivery.id);
+        const ids = inProgress.map(({ delivery }) => delivery.id);
         expect(new Set(ids).size).toBe(ids.length);
         expect(ids.length).toBeLessThanOrEqual(2 * CONCURRENCY);
         expect(ids.every((id) => outbox.holds(id))).toBe(true);

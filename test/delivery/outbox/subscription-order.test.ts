@@ -107,7 +107,7 @@ describe("the callbacks of a subscription that hears of progress events", () => 
   });
 });
 
-test("whatever happens, one is under way at a time, in the order of events, and the ending is sent", () => {
+test("whatever happens, one is in progress at a time, in the order of events, and the ending is sent", () => {
   const step = fc.constantFrom("progress", "finish", "retry", "pass", "dropShard");
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {

@@ -57,7 +57,7 @@ async function becomesProbed(condition: DatabaseCondition): Promise<void> {
       await clock.advanceSettling(1_000);
       expect(database.health.condition).toBe(condition);
     },
-    // Probes are answered in real time, and must not run into their own time limit meanwhile.
+    // Probes are answered in real time, and must not run into their own time limit.
     { timeout: 60_000, interval: 500 },
   );
 }

@@ -14,7 +14,7 @@ const SHARD_ID = 7;
 const DAY_MS = 24 * 3_600_000;
 
 const DELIVERED = {
-  isTold: true,
+  isDelivered: true,
   isTried: true,
   nowMs: Date.now(),
   nextAttemptAtMs: null,
@@ -82,7 +82,7 @@ test("a project's events are listed newest first, page by page and by type, with
   await noteOperationalEvents(database, [event]);
   const failed = {
     ...DELIVERED,
-    isTold: false,
+    isDelivered: false,
     settledAs: null,
     httpStatus: 500,
     lastError: "500",

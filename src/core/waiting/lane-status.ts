@@ -11,7 +11,7 @@ export type LaneHold = (typeof LANE_HOLDS)[number];
 export type PauseCause = "rate" | "unsent";
 
 /** The causes that hold a lane back on one node. Times in epoch milliseconds. */
-export interface LaneStand {
+export interface LaneStatus {
   /** Null when nothing is due, or nothing holds it back. */
   readonly hold: LaneHold | null;
   /** Null while not paused, or paused until somebody lifts the pause. */
@@ -23,7 +23,7 @@ export interface LaneStand {
   readonly probeAtMs: number | null;
 }
 
-export const LANE_FREE: LaneStand = Object.freeze({
+export const LANE_FREE: LaneStatus = Object.freeze({
   hold: null,
   pausedUntilMs: null,
   pauseCause: null,
@@ -32,12 +32,12 @@ export const LANE_FREE: LaneStand = Object.freeze({
 });
 
 /** Whether the lane sends as it likes. */
-export function isFree({ hold, pausedUntilMs, breaker }: LaneStand): boolean {
+export function isFree({ hold, pausedUntilMs, breaker }: LaneStatus): boolean {
   return hold === null && pausedUntilMs === null && breaker === "closed";
 }
 
 /** A callback origin as all nodes together know it. */
-interface OriginStand extends Omit<LaneStand, "hold" | "pauseCause"> {
+interface OriginStatus extends Omit<LaneStatus, "hold" | "pauseCause"> {
   readonly failure: {
     readonly code: string;
     readonly message: string | null;
@@ -48,17 +48,19 @@ interface OriginStand extends Omit<LaneStand, "hold" | "pauseCause"> {
 const BY_TROUBLE = ["closed", "half_open", "open"] as const;
 
 /** The worst of what the nodes say; the earliest probe and the latest failure of any. */
-export function mergeOriginStands(stands: readonly OriginStand[]): OriginStand {
-  return stands.reduce<OriginStand>(
-    (merged, stand) => ({
+export function mergeOriginStatuses(statuses: readonly OriginStatus[]): OriginStatus {
+  return statuses.reduce<OriginStatus>(
+    (merged, status) => ({
       breaker:
-        BY_TROUBLE.indexOf(stand.breaker) > BY_TROUBLE.indexOf(merged.breaker)
-          ? stand.breaker
+        BY_TROUBLE.indexOf(status.breaker) > BY_TROUBLE.indexOf(merged.breaker)
+          ? status.breaker
           : merged.breaker,
-      pausedUntilMs: extreme(Math.max, merged.pausedUntilMs, stand.pausedUntilMs),
-      probeAtMs: extreme(Math.min, merged.probeAtMs, stand.probeAtMs),
+      pausedUntilMs: extreme(Math.max, merged.pausedUntilMs, status.pausedUntilMs),
+      probeAtMs: extreme(Math.min, merged.probeAtMs, status.probeAtMs),
       failure:
-        (stand.failure?.atMs ?? -1) > (merged.failure?.atMs ?? -1) ? stand.failure : merged.failure,
+        (status.failure?.atMs ?? -1) > (merged.failure?.atMs ?? -1)
+          ? status.failure
+          : merged.failure,
     }),
     { breaker: "closed", pausedUntilMs: null, probeAtMs: null, failure: null },
   );
