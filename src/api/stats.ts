@@ -17,8 +17,8 @@ export function statsRoutes({ statusCounter }: Pick<ApiServices, "statusCounter"
       summary: "Count jobs, subscriptions and deliveries by status",
       description:
         "For the whole project, over all nodes. Counted on request, every few seconds at most, less often " +
-        "where that takes long, and from a sample where there are very many; pending ones are always " +
-        "counted exactly.",
+        "where that takes long, and from a sample where there are very many. Live and failed jobs, and " +
+        "pending and exhausted deliveries, are counted exactly up to 50,000 of all projects.",
       scope: "subscriptions:read",
       success: { status: 200, description: "The counts.", schema: statsSchema },
       async handle({ database, caller: { projectId } }) {

@@ -129,9 +129,21 @@ describe.each<{
   },
   {
     what: "a filtered page of jobs",
-    find: (database) => findJobs(database, { ...EVERY_JOB, status: "failed" }),
+    find: (database) => findJobs(database, { ...EVERY_JOB, provider: "none" }),
     rowsMax: 4 * SCANNED_MAX,
     index: "subscriptions_by_project",
+  },
+  {
+    what: "jobs that failed",
+    find: (database) => findJobs(database, { ...EVERY_JOB, status: "failed" }),
+    rowsMax: 20,
+    index: "jobs_not_completed",
+  },
+  {
+    what: "jobs that run, among more live ones than are read",
+    find: (database) => findJobs(database, { ...EVERY_JOB, status: "processing" }),
+    rowsMax: 4 * SCANNED_MAX,
+    index: "jobs_live",
   },
   {
     what: "the jobs of a provider's id",
@@ -182,6 +194,20 @@ describe.each<{
     index: "deliveries_by_project",
   },
   {
+    what: "deliveries that were given up",
+    find: (database) =>
+      findDeliveries(database, { ...EVERY_DELIVERY_OF_PROJECT, status: "exhausted" }),
+    rowsMax: 20,
+    index: "deliveries_given_up",
+  },
+  {
+    what: "pending deliveries",
+    find: (database) =>
+      findDeliveries(database, { ...EVERY_DELIVERY_OF_PROJECT, status: "pending" }),
+    rowsMax: 2 * SCANNED_MAX,
+    index: "deliveries_due_by_origin",
+  },
+  {
     what: "deliveries that failed for a reason",
     find: (database) =>
       findDeliveries(database, { ...EVERY_DELIVERY_OF_PROJECT, errorCode: "gone" }),
@@ -222,6 +248,13 @@ describe.each<{
       }),
     rowsMax: 4 * SCANNED_MAX,
     index: "subscriptions_by_project",
+  },
+  {
+    what: "subscriptions whose delivery was given up",
+    find: (database) =>
+      findSubscriptions(database, { ...EVERY_SUBSCRIPTION, statuses: ["exhausted"] }),
+    rowsMax: 20,
+    index: "deliveries_given_up",
   },
   {
     what: "the subscriptions to a provider's job id",

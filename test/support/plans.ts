@@ -1,9 +1,19 @@
 import type { Database, PooledDatabase } from "../../src/store/db/database.ts";
 import type { Sql } from "../../src/store/connection/connection.ts";
 
+/** A statement as it ran. */
+export interface RanStatement {
+  /** Of the call that it is part of. */
+  readonly name: string;
+  readonly text: string;
+  readonly parameters: Parameters<Sql["unsafe"]>[1];
+}
+
 /** The plan of a statement that ran. */
 export interface RunPlan {
   readonly text: string;
+  /** Pages of tables and indexes that it looked at, in memory or on disk. */
+  readonly buffers: number;
   /** Rows that its scans looked at, those thrown away by filters included. */
   readonly rowsRead: number;
   /** Tables that were read from end to end. */
@@ -19,6 +29,8 @@ interface PlanNode {
   readonly "Actual Rows"?: number;
   readonly "Actual Loops"?: number;
   readonly "Rows Removed by Filter"?: number;
+  readonly "Shared Hit Blocks"?: number;
+  readonly "Shared Read Blocks"?: number;
   readonly Plans?: readonly PlanNode[];
 }
 
@@ -28,37 +40,54 @@ export async function plansOf(
   work: (database: Database) => Promise<unknown>,
 ): Promise<RunPlan[]> {
   return database.run("plans", async (sql) => {
-    const ran: { text: string; parameters: Parameters<Sql["unsafe"]>[1] }[] = [];
-    const watched = new Proxy(sql, {
-      get(target, name) {
-        const member: unknown = Reflect.get(target, name);
-        if (name !== "unsafe") return member;
-        return (...call: Parameters<Sql["unsafe"]>) => {
-          ran.push({ text: call[0], parameters: call[1] });
-          return target.unsafe(...call);
-        };
-      },
-    });
+    const ran: RanStatement[] = [];
     await work({
-      run: (_name, statement) => statement(watched),
+      run: (name, statement) => statement(watched(sql, name, ran)),
       transaction: () => Promise.reject(new Error("Only single statements can be explained.")),
     });
     const plans: RunPlan[] = [];
-    for (const { text, parameters } of ran) {
-      const explain = `explain (analyze, costs off, timing off, format json) ${text}`;
-      const [row] = await sql.unsafe<{ "QUERY PLAN": [{ Plan: PlanNode }] }[]>(explain, parameters);
-      const nodes = row === undefined ? [] : [...walk(row["QUERY PLAN"][0].Plan)];
-      plans.push({
-        text,
-        rowsRead: nodes.reduce((rows, node) => rows + rowsOf(node), 0),
-        readWhole: nodes.flatMap((node) =>
-          node["Node Type"] === "Seq Scan" ? [node["Relation Name"] ?? ""] : [],
-        ),
-        indexes: nodes.flatMap((node) => node["Index Name"] ?? []),
-      });
-    }
+    for (const one of ran) plans.push(await explain(sql, one));
     return plans;
   });
+}
+
+/** Adds the statements of all calls outside of transactions to the list from now on, as they run. */
+export function watchStatements(database: PooledDatabase, ran: RanStatement[]): void {
+  const run = database.run.bind(database);
+  database.run = (name, work, options) =>
+    run(name, (sql) => work(watched(sql, name, ran)), options);
+}
+
+function watched(sql: Sql, name: string, ran: RanStatement[]): Sql {
+  return new Proxy(sql, {
+    get(target, member) {
+      const value: unknown = Reflect.get(target, member);
+      if (member !== "unsafe") return value;
+      return (...call: Parameters<Sql["unsafe"]>) => {
+        ran.push({ name, text: call[0], parameters: call[1] });
+        return target.unsafe(...call);
+      };
+    },
+  });
+}
+
+/** Runs a statement once more to see how Postgres runs it. */
+export async function explain(sql: Sql, { text, parameters }: RanStatement): Promise<RunPlan> {
+  const [row] = await sql.unsafe<{ "QUERY PLAN": [{ Plan: PlanNode }] }[]>(
+    `explain (analyze, buffers, costs off, timing off, format json) ${text}`,
+    parameters,
+  );
+  const root = row?.["QUERY PLAN"][0].Plan;
+  const nodes = root === undefined ? [] : [...walk(root)];
+  return {
+    text,
+    buffers: (root?.["Shared Hit Blocks"] ?? 0) + (root?.["Shared Read Blocks"] ?? 0),
+    rowsRead: nodes.reduce((rows, node) => rows + rowsOf(node), 0),
+    readWhole: nodes.flatMap((node) =>
+      node["Node Type"] === "Seq Scan" ? [node["Relation Name"] ?? ""] : [],
+    ),
+    indexes: nodes.flatMap((node) => node["Index Name"] ?? []),
+  };
 }
 
 function* walk(node: PlanNode): Generator<PlanNode> {

@@ -20,7 +20,7 @@ export const callbackOriginSchema = z
     paused_until: isoTimeSchema.nullable(),
     next_probe_at: isoTimeSchema.nullable(),
     pending_deliveries: z.int().openapi({
-      description: "Pending deliveries, due or not; counted up to 10,000.",
+      description: "Pending deliveries, due or not; counted up to 1,000.",
     }),
     pending_is_capped: z.boolean().openapi({ description: "There are more than pending counts." }),
     first_due_at: isoTimeSchema.nullable().openapi({

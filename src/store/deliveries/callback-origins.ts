@@ -20,8 +20,8 @@ export interface CallbackOriginRecord {
   readonly erredAtMs: number | null;
 }
 
-/** Counting stops here, so that a page costs the same however many wait. */
-export const PENDING_COUNTED_MAX = 10_000;
+/** Counting stops here, so that a page of a hundred origins costs the same however many wait. */
+export const PENDING_COUNTED_MAX = 1_000;
 const FAILURES_LOOKED_AT = 20;
 
 /*

@@ -110,14 +110,16 @@ const IS_FIRST = sql`candidate.position = (
   order by ${first.jobRowId}, ${first.id} limit 1
 )`;
 
+const BY_ITS_ID = {
+  position: sql<string>`${jobs.id}`.as("position"),
+  shardId: jobs.shardId,
+  jobRowId: sql<string>`${jobs.id}`.as("job_row_id"),
+};
+
 // The same job id may be watched through several connections, each with a shard of its own.
 const ofJobId = (orm: Builder, given: ByJobId) =>
   orm
-    .select({
-      position: sql<string>`${jobs.id}`.as("position"),
-      shardId: jobs.shardId,
-      jobRowId: sql<string>`${jobs.id}`.as("job_row_id"),
-    })
+    .select(BY_ITS_ID)
     .from(
       sql`json_to_recordset(${given.places}::text::json) as place (shard_id smallint, connection_id uuid)`,
     )
@@ -129,11 +131,42 @@ const ofJobId = (orm: Builder, given: ByJobId) =>
     .orderBy(desc(jobs.id))
     .limit(given.scan);
 
+/** Endings that have an index of their own: without it, a few old failures would not be found. */
+const NOT_COMPLETED: ReadonlySet<JobStatus> = new Set<JobStatus>([
+  "failed",
+  "canceled",
+  "expired",
+  "timed_out",
+]);
+
+const notCompleted = (orm: Builder, given: PageParameters) =>
+  orm
+    .select(BY_ITS_ID)
+    .from(jobs)
+    .where(
+      and(
+        isInWindow(jobs, given),
+        sql`${jobs.status} in ('failed', 'canceled', 'expired', 'timed_out')`,
+        sql`${jobs.status} = ${given.status}`,
+      ),
+    )
+    .orderBy(desc(jobs.id))
+    .limit(given.scan);
+
+// The live jobs of all projects, in the order of their index.
+const live = (orm: Builder, given: PageParameters) =>
+  orm
+    .select(BY_ITS_ID)
+    .from(jobs)
+    .where(sql`${jobs.status} in ('pending', 'processing')`)
+    .orderBy(jobs.shardId, jobs.id)
+    .limit(given.scan);
+
 /** The matching candidates, with the number of candidates and the last of them. */
 function matching(
   orm: Builder,
   given: PageParameters,
-  candidates: ReturnType<typeof recent> | ReturnType<typeof ofJobId>,
+  candidates: ReturnType<typeof recent> | ReturnType<typeof ofJobId> | ReturnType<typeof live>,
   isListed: SQL | undefined,
 ) {
   const candidate = orm.$with("candidate").as(candidates as ReturnType<typeof recent>);
@@ -183,6 +216,22 @@ const LIST_OF_JOB_ID = statement((orm, given: ByJobId) =>
   matching(orm, given, ofJobId(orm, given), undefined),
 );
 
+const LIST_NOT_COMPLETED = statement((orm, given: PageParameters) =>
+  matching(orm, given, notCompleted(orm, given), undefined),
+);
+
+const LIST_LIVE = statement((orm, given: PageParameters) =>
+  matching(
+    orm,
+    given,
+    live(orm, given),
+    and(
+      eq(job.projectId, given.projectId),
+      sql`candidate.position < ${given.beforeId}::text::uuid and candidate.position >= ${given.fromId}::text::uuid`,
+    ),
+  ),
+);
+
 /** Subscriptions of one job that are scanned for a page without filters. */
 const SUBSCRIPTIONS_PER_JOB = 4;
 
@@ -201,13 +250,27 @@ export async function findJobs(database: Database, query: JobQuery): Promise<Pag
     ...windowOf(query),
   };
   const rows = await database.run("find-jobs", async (sql) => {
-    if (jobId === null) return LIST_RECENT(sql, parameters);
-    const places = await placesOfJob(sql, { ...query, jobId });
-    return LIST_OF_JOB_ID(sql, { ...parameters, jobId, places });
+    if (jobId !== null) {
+      const places = await placesOfJob(sql, { ...query, jobId });
+      return LIST_OF_JOB_ID(sql, { ...parameters, jobId, places });
+    }
+    if (query.status !== null && NOT_COMPLETED.has(query.status)) {
+      return LIST_NOT_COMPLETED(sql, parameters);
+    }
+    if (isOfLive(query)) {
+      const found = await LIST_LIVE(sql, parameters);
+      if ((found[0]?.scannedCount ?? 0) < scan) return found;
+    }
+    return LIST_RECENT(sql, parameters);
   });
   // Pages are cut by position, which is the id of another row.
   const page = pageOf<PlacedJob>(rows, { limit, scan });
   return { ...page, rows: page.rows.map(jobOf) };
+}
+
+/** Whether only live jobs can match. While they are few, all are looked at, however old they are. */
+function isOfLive({ status, nearDeadlineAtMs }: JobQuery): boolean {
+  return status === "pending" || status === "processing" || nearDeadlineAtMs !== null;
 }
 
 /** A job with the id of its position in the list, and its own id beside it. */

@@ -200,6 +200,10 @@ export const jobs = pgTable(
     index("jobs_live")
       .on(table.shardId, table.id)
       .where(sql`status in ('pending', 'processing')`),
+    // For lists: few among all jobs, and paid for by those alone.
+    index("jobs_not_completed")
+      .on(table.projectId, table.id)
+      .where(sql`status in ('failed', 'canceled', 'expired', 'timed_out')`),
   ],
 );
 
@@ -310,6 +314,10 @@ export const deliveries = pgTable(
       // the other.
       .where(sql`next_attempt_at is not null`),
     index("deliveries_by_project").on(table.projectId, table.id),
+    // For lists: few among all deliveries, and paid for by those alone.
+    index("deliveries_given_up")
+      .on(table.projectId, table.id)
+      .where(sql`status in ('exhausted', 'gone')`),
     index("deliveries_by_inbox_position")
       .on(table.projectId, table.callbackOrigin, table.inboxPosition)
       .where(sql`inbox_position > 0`),

@@ -1,4 +1,4 @@
-import { and, desc, eq, getTableColumns, gt, isNotNull, sql } from "drizzle-orm";
+import { and, desc, eq, getTableColumns, gt, isNotNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
 import { placesOfJob } from "../jobs/places-of-job.ts";
 import { connections, deliveries, jobs, subscriptions } from "../schema/schema.ts";
@@ -85,6 +85,35 @@ const ofJob = (orm: Builder, given: PageParameters & Given<{ jobId: string; plac
     .orderBy(desc(COLUMNS.id))
     .limit(given.scan);
 
+// Through the deliveries that were given up, which have an index of their own. One that was given up
+// twice is there twice, once for each event.
+const exhausted = (orm: Builder, given: PageParameters) => {
+  const givenUp = orm
+    .select({
+      shardId: deliveries.shardId,
+      subscriptionId: deliveries.subscriptionId,
+      eventId: deliveries.eventId,
+    })
+    .from(deliveries)
+    .where(
+      and(
+        eq(deliveries.projectId, given.projectId),
+        sql`${deliveries.status} in ('exhausted', 'gone')`,
+        eq(deliveries.status, sql`'exhausted'`),
+      ),
+    )
+    .orderBy(desc(deliveries.id))
+    .limit(given.scan)
+    .as("given_up");
+  return orm
+    .select({ ...COLUMNS, givenUpEventId: sql<string>`${givenUp.eventId}`.as("given_up_event_id") })
+    .from(givenUp)
+    .innerJoin(
+      subscriptions,
+      and(eq(COLUMNS.shardId, givenUp.shardId), eq(COLUMNS.id, givenUp.subscriptionId)),
+    );
+};
+
 /**
  * Postgres reads every escape of a JSON text to get at one field, and fails at those that stand for no
  * character: a client may have sent them, and no value can be compared with them.
@@ -98,9 +127,14 @@ export const hasMetadata = ({
   else ${subscription.metadata}::json ->> ${metadataKey} = ${metadataValue} end`;
 
 /** The matching candidates, with the number of candidates and the last of them. */
-function matching(orm: Builder, given: PageParameters, candidates: ReturnType<typeof recent>) {
+function matching(
+  orm: Builder,
+  given: PageParameters,
+  candidates: ReturnType<typeof recent> | ReturnType<typeof exhausted>,
+  isListed?: SQL,
+) {
   // Named so that the columns of a subscription refer to it.
-  const candidate = orm.$with("subscription").as(candidates);
+  const candidate = orm.$with("subscription").as(candidates as ReturnType<typeof recent>);
   const { name } = connections;
   const scanned = scannedOf(orm, candidate, sql<string | null>`min(${candidate.id}::text)`);
   // With a limit, each is looked up; thousands of candidates would be joined with all rows there are.
@@ -137,6 +171,7 @@ function matching(orm: Builder, given: PageParameters, candidates: ReturnType<ty
         isIfGiven(name, given.connection),
         isIfGiven(subscription.callbackOrigin, given.callbackOrigin),
         sql`(${given.metadataKey}::text is null or ${hasMetadata(given)})`,
+        isListed,
       ),
     )
     .as("matching");
@@ -154,6 +189,17 @@ function matching(orm: Builder, given: PageParameters, candidates: ReturnType<ty
 
 const LIST_RECENT = statement((orm, given: PageParameters) =>
   matching(orm, given, recent(orm, given)),
+);
+
+const LIST_EXHAUSTED = statement((orm, given: PageParameters) =>
+  matching(
+    orm,
+    given,
+    exhausted(orm, given),
+    sql`${subscription}.given_up_event_id = ${job.lastEventId}
+      and ${subscription.id} < ${given.beforeId}::text::uuid
+      and ${subscription.id} >= ${given.fromId}::text::uuid`,
+  ),
 );
 
 const LIST_OF_JOB = statement(
@@ -180,7 +226,13 @@ export async function findSubscriptions(
   };
   const { jobId } = query;
   const rows = await database.run("find-subscriptions", async (sql) => {
-    if (jobId === null) return LIST_RECENT(sql, parameters);
+    if (jobId === null) {
+      if (statuses.length === 1 && statuses[0] === "exhausted") {
+        const found = await LIST_EXHAUSTED(sql, parameters);
+        if ((found[0]?.scannedCount ?? 0) < scan) return found;
+      }
+      return LIST_RECENT(sql, parameters);
+    }
     const places = await placesOfJob(sql, { ...query, jobId });
     return LIST_OF_JOB(sql, { ...parameters, jobId, places });
   });

@@ -1,0 +1,2 @@
+CREATE INDEX "deliveries_given_up" ON "deliveries" USING btree ("project_id","id") WHERE status in ('exhausted', 'gone');--> statement-breakpoint
+CREATE INDEX "jobs_not_completed" ON "jobs" USING btree ("project_id","id") WHERE status in ('failed', 'canceled', 'expired', 'timed_out');
