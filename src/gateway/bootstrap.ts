@@ -45,20 +45,21 @@ export async function bootstrap(
 ): Promise<Bootstrapped> {
   const { database, clock, uuids, retry } = ports;
   const newId = () => uuids(clock.now(), 0);
-  const step = <T>(work: () => Promise<T>): Promise<T> => retry("bootstrap", work);
-  const projectId = await step(() => ensureProject(database, { id: newId(), name: PROJECT_NAME }));
+  const projectId = await retry("default project", () =>
+    ensureProject(database, { id: newId(), name: PROJECT_NAME }),
+  );
   const generatedApiKey = await bootstrapApiKey(ports, config, projectId);
-  await step(() => bootstrapSigningSecret(ports, config, projectId));
-  await step(() => bootstrapSigningKey(ports, projectId));
+  await retry("signing secret", () => bootstrapSigningSecret(ports, config, projectId));
+  await retry("signing key", () => bootstrapSigningKey(ports, projectId));
   const { apiKey: credential, baseUrl } = config.pulse;
   if (credential !== null) {
     const pulse = { provider: "pulse", baseUrl, credential };
-    await step(() => bootstrapConnection(ports, projectId, pulse));
+    await retry("connection of PULSE_API_KEY", () => bootstrapConnection(ports, projectId, pulse));
   }
   if (config.sandbox) {
     // Any credential will do; there is one so that replacing it, as one does after a 401, can be tried.
     const sandbox = { provider: "sandbox", baseUrl: localUrl, credential: "sandbox" };
-    await step(() => bootstrapConnection(ports, projectId, sandbox));
+    await retry("connection of the sandbox", () => bootstrapConnection(ports, projectId, sandbox));
   }
   return { projectId, generatedApiKey };
 }
@@ -84,7 +85,7 @@ async function bootstrapApiKey(
   const shared = { id: uuids(nowMs, 0), projectId, scopes, nowMs, expiresAtMs: null };
   const { apiKey } = config;
   if (apiKey !== null) {
-    const outcome = await ports.retry("bootstrap", () =>
+    const outcome = await ports.retry("key of RINGBACK_API_KEY", () =>
       audit(ports, "bootstrap-api-key", async (within, note) => {
         const key = { ...shared, name: KEY_FROM_ENVIRONMENT, key: apiKey };
         const ensured = await ensureApiKey(within, key);

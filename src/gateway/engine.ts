@@ -299,27 +299,27 @@ export class Engine {
   }
 
   async start(retry: RetryTransient): Promise<void> {
-    const services: readonly Pick<Service, "start">[] = [
-      this.apiKeys,
-      this.projects,
-      this.#usage,
-      this.providers,
-      this.connections,
-      this.#ownership,
-      this.#mail,
-      this.#sweep,
-      this.#housekeeping,
-      this.lanes,
-      this.#minutes,
-      this.delivery,
-      this.redeliveries,
-      this.#fanOuts,
-      this.endingWaits,
-      this.eventWaits,
-      this.inboxFeed,
-      this.#changes,
+    const steps: readonly (readonly [name: string, service: Pick<Service, "start">])[] = [
+      ["API keys", this.apiKeys],
+      ["projects", this.projects],
+      ["project usage", this.#usage],
+      ["providers", this.providers],
+      ["connections", this.connections],
+      ["lease", this.#ownership],
+      ["mailboxes", this.#mail],
+      ["sweep", this.#sweep],
+      ["housekeeping", this.#housekeeping],
+      ["lanes", this.lanes],
+      ["statistics", this.#minutes],
+      ["delivery", this.delivery],
+      ["redeliveries", this.redeliveries],
+      ["fan-outs", this.#fanOuts],
+      ["ending waits", this.endingWaits],
+      ["event waits", this.eventWaits],
+      ["inboxes", this.inboxFeed],
+      ["changes", this.#changes],
     ];
-    for (const service of services) await retry("engine", () => service.start());
+    for (const [name, service] of steps) await retry(name, () => service.start());
   }
 
   /** Ends the requests that wait for something to happen, and keeps none for long from now on. */

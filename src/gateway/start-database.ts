@@ -51,9 +51,10 @@ export async function startDatabase(
   if (config.migrate) await migrate(database);
   else await retry("schema", () => checkMigrated(database));
   // The data directory is this process's alone, so a process that held a lease in it is dead.
-  if (config.database.kind === "embedded") await retry("leases", () => endAllLeases(database));
-  await retry("connections", () => database.openConnections());
-  await retry("clock", () => setByDatabase(clock, database));
+  if (config.database.kind === "embedded")
+    await retry("leases of earlier processes", () => endAllLeases(database));
+  await retry("database connections", () => database.openConnections());
+  await retry("time of the database", () => setByDatabase(clock, database));
   const monitor = new DatabaseMonitor({ database, clock, log });
   await monitor.start();
   started.push(() => monitor.stop());

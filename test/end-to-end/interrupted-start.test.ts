@@ -1,10 +1,15 @@
 import { expect, onTestFinished, test } from "vitest";
 import postgres from "postgres";
+import type { Json } from "../support/api-client.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { startTestGateway } from "../support/test-gateway.ts";
 
-/** Tables that a start writes to, in the order in which it does. */
-const WRITTEN = ["api_keys", "signing_secrets", "nodes"];
+/** Tables that a start writes to, in the order in which it does, and the step that does it. */
+const WRITTEN = {
+  api_keys: "key of RINGBACK_API_KEY",
+  signing_secrets: "signing secret",
+  nodes: "lease",
+};
 const FAILURES = 2;
 
 test("a start goes on after calls of the database that failed for a passing reason", async () => {
@@ -17,7 +22,7 @@ test("a start goes on after calls of the database that failed for a passing reas
       end if;
       return new;
     end $$`;
-  for (const table of WRITTEN) {
+  for (const table of Object.keys(WRITTEN)) {
     await sql`create sequence ${sql(`faults_of_${table}`)}`;
     await sql`
       create trigger fault before insert on ${sql(table)}
@@ -30,8 +35,13 @@ test("a start goes on after calls of the database that failed for a passing reas
     await database.drop();
   });
   expect((await gateway.api("GET", "/v1/connections")).status).toBe(200);
-  for (const table of WRITTEN) {
+  for (const table of Object.keys(WRITTEN)) {
     const [row] = await sql`select last_value::int as calls from ${sql(`faults_of_${table}`)}`;
     expect(row?.["calls"], table).toBeGreaterThan(FAILURES);
   }
+  const repeated = gateway.logged
+    .map((line): Json => JSON.parse(line))
+    .filter(({ msg }) => msg === "a step of the start failed; trying again")
+    .map(({ step }) => step);
+  expect(repeated).toEqual(Object.values(WRITTEN).flatMap((step) => [step, step]));
 });
