@@ -6,7 +6,7 @@ const reportFile = process.env["TEST_REPORT_FILE"];
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: "test/support/global-setup.ts",
+    globalSetup: ["test/support/memory-files.ts", "test/support/global-setup.ts"],
     setupFiles: ["test/support/set-up.ts"],
     pool: "forks",
     expect: { poll: { timeout: 60_000 } },

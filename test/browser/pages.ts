@@ -12,8 +12,9 @@ import { API_KEY } from "../support/gateway-environment.ts";
 declare const axe: typeof Axe;
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
-/** Not kept: for a person to look at after a run. */
-const SCREENSHOTS = join(import.meta.dirname, "screenshots");
+/** For a person to look at after a run with `SCREENSHOTS=1`; they take a third of a second each. */
+const SCREENSHOTS =
+  process.env["SCREENSHOTS"] === "1" ? join(import.meta.dirname, "screenshots") : null;
 
 /** Only ends what hangs. */
 const ACTION_TIMEOUT_MS = 80_000;
@@ -57,18 +58,33 @@ export async function signIn(page: Page, key = API_KEY): Promise<void> {
 }
 
 export async function screenshot(page: Page, name: string): Promise<void> {
+  if (SCREENSHOTS === null) return;
   mkdirSync(SCREENSHOTS, { recursive: true });
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true });
 }
 
+/** The rules that depend on colors: the dark look has other colors, and is the light one otherwise. */
+const COLOR_RULES = ["color-contrast", "link-in-text-block"];
+const ALL_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
 /** Fails with what WCAG 2.2 AA asks for and the page lacks. */
-export async function expectAccessible(page: Page): Promise<void> {
-  await page.evaluate(AXE);
-  const violations = await page.evaluate(async () => {
-    const { violations } = await axe.run({
-      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    });
+export async function expectAccessible(page: Page, runOnly = ALL_RULES): Promise<void> {
+  const isLoaded = await page.evaluate(() => "axe" in globalThis);
+  if (!isLoaded) await page.evaluate(AXE);
+  const violations = await page.evaluate(async (rules) => {
+    const { violations } = await axe.run({ runOnly: rules });
     return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0]?.html}`);
-  });
+  }, runOnly);
   expect(violations).toEqual([]);
+}
+
+/** The same in every look, the phone's last; the page keeps that one. */
+export async function expectAccessibleInEachLook(page: Page, name: string): Promise<void> {
+  for (const look of ["light", "dark", "phone"] as const) {
+    const { colorScheme, viewport } = LOOKS[look];
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize(viewport);
+    await screenshot(page, `${name}-${look}`);
+    await expectAccessible(page, look === "dark" ? COLOR_RULES : ALL_RULES);
+  }
 }

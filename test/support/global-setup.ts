@@ -11,6 +11,7 @@ import { migrate } from "../../src/store/db/migrate.ts";
 import { isProcessAlive } from "../../src/embedded-postgres/postmaster.ts";
 import { quietLog } from "./quiet-log.ts";
 import { TEMPLATE, urlOfDatabase } from "./database.ts";
+import { abandonedFolders } from "./memory-files.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -66,10 +67,18 @@ async function createTemplate(adminUrl: string): Promise<void> {
 
 /** A run that was killed leaves its server behind; it is taken over only to be stopped. */
 async function removeLeftovers(): Promise<void> {
-  for (const name of readdirSync(tmpdir())) {
+  await removeServers(tmpdir());
+  for (const folder of abandonedFolders()) {
+    await removeServers(folder);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function removeServers(folder: string): Promise<void> {
+  for (const name of readdirSync(folder)) {
     const pid = name.startsWith(PREFIX) ? Number(name.slice(PREFIX.length).split("-")[0]) : NaN;
     if (!(pid > 0) || isProcessAlive(pid)) continue;
-    const dataDir = join(tmpdir(), name);
+    const dataDir = join(folder, name);
     try {
       await discard(await startThrowaway(dataDir));
     } catch {
