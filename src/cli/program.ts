@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { consoleLinkCommand } from "./commands/console-link.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { importCommand } from "./commands/import.ts";
 import { inboxCommand } from "./commands/inbox.ts";
 import { extendCommand } from "./commands/extend.ts";
 import { initCommand } from "./commands/init.ts";
@@ -28,6 +29,7 @@ import { printFailure } from "./frame/run.ts";
 
 const FOR_USERS: readonly AddCommand[] = [
   subscribeCommand,
+  importCommand,
   waitCommand,
   whyCommand,
   extendCommand,

@@ -78,6 +78,13 @@ export abstract class Resource {
   }
 }
 
+/** Options of many subscriptions at once. */
+export interface BatchOptions extends CallOptions {
+  /** One for each subscription, in the same order. */
+  readonly idempotencyKeys?: readonly string[] | undefined;
+  readonly dryRun?: boolean | undefined;
+}
+
 const EVENT_WAIT_S = 30;
 
 export class Subscriptions extends Resource {
@@ -89,12 +96,15 @@ export class Subscriptions extends Resource {
     );
   }
 
-  /** Up to 1000 at once; one that is refused fails none of the others. */
+  /**
+   * Up to 1000 at once; one that is refused fails none of the others.
+   * @param options `idempotencyKeys` gives each its own key; `dryRun` checks them, and stores none
+   */
   createMany(
     subscriptions: readonly SubscriptionRequest[],
-    options?: CallOptions,
+    { idempotencyKeys, dryRun, ...options }: BatchOptions = {},
   ): Promise<SubscriptionBatch> {
-    const body = { subscriptions };
+    const body = { subscriptions, idempotency_keys: idempotencyKeys, dry_run: dryRun };
     return this.json(
       { method: "POST", path: "/v1/subscriptions/batch", body, isRepeatable: true },
       options,

@@ -2,6 +2,7 @@
 export { Ringback, type RingbackOptions } from "./client.ts";
 export type { InboxMessage, StreamOptions } from "./inbox-stream.ts";
 export { List, type Page } from "./list.ts";
+export type { BatchOptions } from "./resources.ts";
 export type {
   ApiKey,
   ApiKeyRequest,

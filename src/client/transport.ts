@@ -2,10 +2,10 @@ import { readBounded } from "../receiver/bounded-body.ts";
 import { retryWaitMs } from "./retry.ts";
 import { type Problem, RingbackError } from "./ringback-error.ts";
 
-/** How a request is sent; time, random numbers and the network come from outside. */
 /** How much longer than its own wait the answer to a long request may take. */
 export const ANSWER_MARGIN_MS = 10_000;
 
+/** How a request is sent; time, random numbers and the network come from outside. */
 export interface TransportOptions {
   /** The gateway's address, with its path if it has one. */
   readonly url: string;
@@ -33,6 +33,8 @@ export interface RequestSpec {
   readonly path: string;
   readonly query?: Query;
   readonly body?: unknown;
+  /** JSON to send as it is, in place of `body`, with every digit of its numbers. */
+  readonly bodyText?: string;
   /** Whether to carry it out twice is the same as once; all but POST are. */
   readonly isRepeatable?: boolean;
   /** Time limit of each try of a call that waits on purpose. */
@@ -193,7 +195,7 @@ export class Transport {
   }
 
   #initOf(
-    { method, body }: RequestSpec,
+    { method, body, bodyText = body === undefined ? undefined : JSON.stringify(body) }: RequestSpec,
     key: string | null,
     signal: AbortSignal,
   ): Omit<RequestInit, "headers"> & { readonly headers: Readonly<Record<string, string>> } {
@@ -201,11 +203,11 @@ export class Transport {
       accept: "application/json",
       authorization: `Bearer ${this.#options.apiKey}`,
     };
-    if (body !== undefined) headers["content-type"] = "application/json";
+    if (bodyText !== undefined) headers["content-type"] = "application/json";
     if (key !== null) headers["idempotency-key"] = key;
     // Workers know no other way not to follow a redirect, which would take the API key along.
     const init = { method, headers, signal, redirect: "manual" } as const;
-    return body === undefined ? init : { ...init, body: JSON.stringify(body) };
+    return bodyText === undefined ? init : { ...init, body: bodyText };
   }
 }
 

@@ -41,10 +41,14 @@ export const idempotencyHeaders = z.object({
     }),
 });
 
+export function isIdempotencyKey(value: unknown): value is string {
+  return typeof value === "string" && IDEMPOTENCY_KEY.test(value);
+}
+
 /** The header's value, or null without one. */
 export function readIdempotencyKey(headers: Headers): Outcome<string | null> {
   const key = headers.get("idempotency-key");
-  if (key === null || IDEMPOTENCY_KEY.test(key)) return { ok: true, value: key };
+  if (key === null || isIdempotencyKey(key)) return { ok: true, value: key };
   const part = {
     header: "Idempotency-Key",
     detail: "Must be 1 to 255 printable ASCII characters.",

@@ -456,11 +456,22 @@ const refusedItemSchema = z
     error: problemSchema,
   })
   .openapi("RefusedBatchItem");
+const validItemSchema = z
+  .object({
+    outcome: z.literal("valid"),
+    status: z.literal(200),
+    warnings: z.array(warningSchema),
+  })
+  .openapi("ValidBatchItem", {
+    description: "With dry_run: the item would be accepted.",
+  });
 
 export const batchResponseSchema = z
   .object({
     results: z
-      .array(z.discriminatedUnion("outcome", [createdItemSchema, refusedItemSchema]))
+      .array(
+        z.discriminatedUnion("outcome", [createdItemSchema, refusedItemSchema, validItemSchema]),
+      )
       .openapi({ description: "In the order of the request." }),
   })
   .openapi("SubscriptionBatch");

@@ -9,18 +9,24 @@ import { invalidBodyParts, problemJson, problemOfParts } from "../http/problem.t
 import type { Outcome, Problem } from "../http/problem.ts";
 import { isObject } from "../request/record-of-strings.ts";
 import type { Reply, RequestScope } from "../http/route.ts";
+import { isIdempotencyKey } from "../http/creating-route.ts";
 import { subscribe } from "./subscribe.ts";
 import type { Subscribed } from "./subscribe.ts";
 import { createdSubscriptionJson } from "./view.ts";
 import { subscriptionRequestSchema } from "./schema.ts";
+import {
+  type SubscriptionRequest,
+  validateSubscription,
+  type ValidSubscription,
+} from "./validate-subscription.ts";
 import { problemOfError } from "../http/unexpected-error.ts";
 
 export const BATCH_ITEMS_MAX = 1000;
-const UNKNOWN_KEYS_NAMED_MAX = 20;
+const PARTS_NAMED_MAX = 20;
 
 /** Only the outer shape: items are validated one by one, so that a bad one fails alone. */
 export const batchRequestSchema = z
-  .custom<readonly unknown[] | { readonly subscriptions: readonly unknown[] }>()
+  .custom<readonly unknown[] | WrappedItems>()
   .superRefine((body, context) => {
     for (const issue of batchIssues(body)) context.addIssue({ code: "custom", ...issue });
   })
@@ -34,8 +40,28 @@ export const batchRequestSchema = z
         maxItems: BATCH_ITEMS_MAX,
         items: { $ref: "#/components/schemas/SubscriptionRequest" },
       },
+      idempotency_keys: {
+        type: "array",
+        maxItems: BATCH_ITEMS_MAX,
+        items: { type: "string", minLength: 1, maxLength: 255 },
+        description:
+          "One key for each subscription, in the same order, in place of the Idempotency-Key header. " +
+          "An item keeps its key when it is sent again in another batch.",
+      },
+      dry_run: {
+        type: "boolean",
+        default: false,
+        description:
+          "Checks each item and stores none; the outcome of an item that passes is valid.",
+      },
     },
   });
+
+interface WrappedItems {
+  readonly subscriptions: readonly unknown[];
+  readonly idempotency_keys?: readonly string[];
+  readonly dry_run?: boolean;
+}
 
 export type BatchRequest = z.output<typeof batchRequestSchema>;
 
@@ -67,19 +93,20 @@ export async function subscribeBatch(
 ): Promise<Reply> {
   const checkUrl = once((text) => services.checkCallbackUrl(batch.projectId, text));
   const sharing: ApiServices = { ...services, checkCallbackUrl: (_, text) => checkUrl(text) };
-  const items = itemsOf(batch.body);
+  const { subscriptions: items, idempotency_keys: keys, dry_run: isDryRun } = wrapped(batch.body);
   const texts = textsOf(batch.text, batch.body);
   const unavailable = new Unavailable();
   const resultOf = async (item: unknown, index: number): Promise<string> => {
-    const { idempotencyKey } = batch;
     const requested = {
       projectId: batch.projectId,
       item,
       text: texts[index] ?? "",
-      // A header can't contain a line break: no single request has such a key.
-      idempotencyKey: idempotencyKey === null ? null : `${idempotencyKey}\n${index}`,
+      idempotencyKey: keys?.[index] ?? keyOfPlace(batch.idempotencyKey, index),
       trace: batch.trace,
     };
+    if (isDryRun === true) {
+      return checkResultJson(await checkItem(requested, sharing, scope, unavailable));
+    }
     const subscribed = await subscribeItem(requested, sharing, scope, unavailable);
     return resultJson(subscribed, services);
   };
@@ -121,19 +148,44 @@ class Unavailable {
   }
 }
 
-async function subscribeItem(
-  input: {
-    readonly projectId: string;
-    readonly item: unknown;
-    readonly text: string;
-    readonly idempotencyKey: string | null;
-    readonly trace: string | null;
-  },
+/** An item of a batch, which is still to be validated. */
+interface BatchItem {
+  readonly projectId: string;
+  readonly item: unknown;
+  readonly text: string;
+  readonly idempotencyKey: string | null;
+  readonly trace: string | null;
+}
+
+function subscribeItem(
+  input: BatchItem,
   services: ApiServices,
   scope: RequestScope,
   unavailable: Unavailable,
 ): Promise<Outcome<Subscribed>> {
-  const { item, ...rest } = input;
+  return withItem(input, services, { scope, unavailable }, (requested) =>
+    subscribe(requested, services, scope),
+  );
+}
+
+/** Validates an item as {@link subscribeItem} does, and stores nothing. */
+function checkItem(
+  input: BatchItem,
+  services: ApiServices,
+  scope: RequestScope,
+  unavailable: Unavailable,
+): Promise<Outcome<ValidSubscription>> {
+  return withItem(input, services, { scope, unavailable }, (requested) =>
+    validateSubscription(requested, services),
+  );
+}
+
+async function withItem<T>(
+  { item, ...rest }: BatchItem,
+  services: ApiServices,
+  { scope, unavailable }: { readonly scope: RequestScope; readonly unavailable: Unavailable },
+  work: (requested: SubscriptionRequest) => Promise<Outcome<T>>,
+): Promise<Outcome<T>> {
   const parsed = subscriptionRequestSchema.safeParse(item);
   if (!parsed.success) {
     const parts = invalidBodyParts(parsed.error.issues);
@@ -141,8 +193,7 @@ async function subscribeItem(
   }
   try {
     if (scope.deadline.hasPassed) throw new NotBegunInTimeError("the batch took too long");
-    const subscribed = subscribe({ ...rest, request: parsed.data }, services, scope);
-    return await scope.deadline.race(subscribed);
+    return await scope.deadline.race(work({ ...rest, request: parsed.data }));
   } catch (error) {
     // The others may have been stored: each item reports its own outcome.
     const mayHaveActed = !isNotBegun(error);
@@ -154,39 +205,82 @@ async function subscribeItem(
 }
 
 function resultJson(subscribed: Outcome<Subscribed>, services: ApiServices): string {
-  if (!subscribed.ok) {
-    const { problem } = subscribed;
-    return `{"outcome":"refused","status":${PROBLEMS[problem.code].status},"error":${problemJson(problem, null)}}`;
-  }
+  if (!subscribed.ok) return refusalJson(subscribed.problem);
   const { isReplay } = subscribed.value;
   const replayed = isReplay ? `"idempotent_replayed":true,` : "";
   return `{"outcome":"created","status":201,${replayed}"subscription":${createdSubscriptionJson(subscribed.value, services)}}`;
 }
 
-function itemsOf(body: BatchRequest): readonly unknown[] {
-  return Array.isArray(body) ? body : (body as { subscriptions: readonly unknown[] }).subscriptions;
+function checkResultJson(checked: Outcome<ValidSubscription>): string {
+  if (!checked.ok) return refusalJson(checked.problem);
+  return `{"outcome":"valid","status":200,"warnings":${JSON.stringify(checked.value.warnings)}}`;
+}
+
+function refusalJson(problem: Problem): string {
+  return `{"outcome":"refused","status":${PROBLEMS[problem.code].status},"error":${problemJson(problem, null)}}`;
+}
+
+/** A header can't contain a line break: no single request has such a key. */
+function keyOfPlace(key: string | null, index: number): string | null {
+  return key === null ? null : `${key}\n${index}`;
+}
+
+function wrapped(body: BatchRequest): WrappedItems {
+  return "subscriptions" in body ? body : { subscriptions: body };
 }
 
 function textsOf(text: string, body: BatchRequest): readonly string[] {
   return splitRawArray(Array.isArray(body) ? text : (sliceRawJson(text, ["subscriptions"]) ?? ""));
 }
 
-function batchIssues(body: unknown): { readonly path: string[]; readonly message: string }[] {
+interface BatchIssue {
+  readonly path: string[];
+  readonly message: string;
+}
+
+function batchIssues(body: unknown): BatchIssue[] {
   if (Array.isArray(body)) return countIssues(body, []);
   if (!isObject(body)) {
     return [{ path: [], message: 'Must be {"subscriptions": […]}, or the array itself.' }];
   }
-  const { subscriptions, ...others } = body as { readonly subscriptions?: unknown };
+  const {
+    subscriptions,
+    idempotency_keys: keys,
+    dry_run: isDryRun,
+    ...others
+  } = body as Partial<Record<keyof WrappedItems, unknown>>;
   const unknown = Object.keys(others)
-    .slice(0, UNKNOWN_KEYS_NAMED_MAX)
+    .slice(0, PARTS_NAMED_MAX)
     .map((key) => ({ path: [key], message: "This field is unknown; remove it." }));
   const issues = Array.isArray(subscriptions)
     ? countIssues(subscriptions, ["subscriptions"])
     : [{ path: ["subscriptions"], message: "Must be an array of subscriptions." }];
-  return [...unknown, ...issues];
+  const isFlag = isDryRun === undefined || typeof isDryRun === "boolean";
+  return [
+    ...unknown,
+    ...issues,
+    ...(keys === undefined ? [] : keyIssues(keys, subscriptions)),
+    ...(isFlag ? [] : [{ path: ["dry_run"], message: "Must be true or false." }]),
+  ];
 }
 
-function countIssues(items: readonly unknown[], path: string[]) {
+function keyIssues(keys: unknown, subscriptions: unknown): BatchIssue[] {
+  const at = "idempotency_keys";
+  if (!Array.isArray(keys)) return [{ path: [at], message: "Must be an array of keys." }];
+  if (Array.isArray(subscriptions) && keys.length !== subscriptions.length) {
+    const message = `Must have one key for each subscription; this has ${keys.length} for ${subscriptions.length}.`;
+    return [{ path: [at], message }];
+  }
+  return keys
+    .flatMap((key, index) => (isIdempotencyKey(key) ? [] : [index]))
+    .slice(0, PARTS_NAMED_MAX)
+    .map((index) => ({
+      path: [at, String(index)],
+      message: "Must be 1 to 255 printable ASCII characters.",
+    }));
+}
+
+function countIssues(items: readonly unknown[], path: string[]): BatchIssue[] {
   if (items.length >= 1 && items.length <= BATCH_ITEMS_MAX) return [];
   return [{ path, message: `Must have 1 to ${BATCH_ITEMS_MAX} items; this has ${items.length}.` }];
 }

@@ -110,7 +110,7 @@ function createBatch(services: ApiServices): Route {
       `Accepts up to ${BATCH_ITEMS_MAX} subscriptions, as {"subscriptions": […]} or as a bare ` +
       "array, and returns one result each, in the given order. A bad item never fails another; " +
       "pointers are relative to the item. With an Idempotency-Key, each item is identified by " +
-      "its position.",
+      "its position; idempotency_keys gives each item a key of its own.",
     scope: "subscriptions:write",
     headers: idempotencyHeaders.extend(traceHeadersSchema.shape),
     body: { schema: batchRequestSchema, bytesMax: BATCH_BODY_BYTES_MAX },

@@ -80,6 +80,42 @@ describe("POST /v1/subscriptions/batch", () => {
     ]);
   });
 
+  it("an item keeps its own idempotency key in any batch, at any place, and in a request of its own", async () => {
+    const keyed = (keys: readonly string[], ...jobs: string[]) =>
+      post({ subscriptions: jobs.map(wish), idempotency_keys: keys });
+    const first = await results(await keyed(["key-1", "key-2"], "k1", "k2"));
+    const again = await results(
+      await keyed(["key-3", "key-2", "key-1", "key-3"], "k3", "k2", "k1", "k3"),
+    );
+    const ids = again.map((one) => one.subscription.id);
+    expect(ids.slice(1, 3)).toEqual([first[1].subscription.id, first[0].subscription.id]);
+    expect(ids[3]).toBe(ids[0]);
+    expect(again.map((one) => one.idempotent_replayed === true).slice(1, 3)).toEqual([true, true]);
+    const alone = await api.request("POST", "/v1/subscriptions", {
+      body: wish("k1"),
+      headers: { "idempotency-key": "key-1" },
+    });
+    expect(((await alone.json()) as Json).id).toBe(first[0].subscription.id);
+    expect(await results(await keyed(["key-1"], "other"))).toMatchObject([
+      { status: 409, error: { code: "idempotency_conflict" } },
+    ]);
+  });
+
+  it("dry_run checks each item as it would be, and stores none", async () => {
+    const count = () => api.sql(`select count(*)::int as count from subscriptions`, []);
+    const before = await count();
+    const subscriptions = [wish("d1"), wish(""), { ...wish("d2"), provider: "absent" }];
+    expect(await results(await post({ subscriptions, dry_run: true }))).toMatchObject([
+      { outcome: "valid", status: 200, warnings: [] },
+      { outcome: "refused", status: 422, error: { errors: [{ pointer: "/job_id" }] } },
+      { outcome: "refused", status: 422, error: { code: "unknown_provider" } },
+    ]);
+    expect(await count()).toEqual(before);
+    expect(
+      await results(await post({ subscriptions: [wish("d1")], dry_run: false })),
+    ).toMatchObject([{ outcome: "created" }]);
+  });
+
   it("POST /v1/subscriptions/batch names each item that could not be stored, and nothing internal", async () => {
     api.acceptOutcome = new Error("secret detail");
     const response = await post([wish("a"), { ...wish("b"), job_id: 1 }]);
@@ -100,7 +136,14 @@ describe("POST /v1/subscriptions/batch", () => {
     [{ subscriptions: [] }, ["/subscriptions"]],
     [{ subscriptions: {} }, ["/subscriptions"]],
     [{}, ["/subscriptions"]],
-    [{ subscriptions: [1], dry_run: true }, ["/dry_run"]],
+    [{ subscriptions: [1], dry: true }, ["/dry"]],
+    [{ subscriptions: [1], dry_run: "yes" }, ["/dry_run"]],
+    [{ subscriptions: [1], idempotency_keys: "a" }, ["/idempotency_keys"]],
+    [{ subscriptions: [1], idempotency_keys: ["a", "b"] }, ["/idempotency_keys"]],
+    [
+      { subscriptions: [1, 2, 3], idempotency_keys: ["a", "", "b\nc"] },
+      ["/idempotency_keys/1", "/idempotency_keys/2"],
+    ],
     ["17", [""]],
     ["null", [""]],
     ['{"__proto__": []}', ["/__proto__", "/subscriptions"]],
