@@ -36,7 +36,7 @@ import {
   pollRequest,
 } from "./poll-request.ts";
 import { type AnswerMemory, memoryAfterStatus, NO_MEMORY } from "../watch/answer-memory.ts";
-import { decodeAnswer } from "./interpret-response.ts";
+import { type AnswerQuestion, decodeAnswer } from "./interpret-response.ts";
 import { redactedAnswer } from "./redacted-answer.ts";
 import type { RawAnswers } from "../watch/raw-answers.ts";
 import { OBSERVED_BODY_BYTES_MAX, type ObservedAnswers } from "../watch/observed-answers.ts";
@@ -149,11 +149,10 @@ export class StatusFetcher {
     watch: Watch,
     mayLongPoll: boolean,
   ): Promise<PollResult | null> {
-    const { clock, metrics } = this.#runtime;
-    const { provider } = access;
+    const { clock } = this.#runtime;
     const memory = watch.memory ?? NO_MEMORY;
-    const longPollMs = mayLongPoll ? (provider.longPoll?.waitMs ?? 0) : 0;
-    const { nextUrl, etag, unchanged, remembered } = memory;
+    const longPollMs = mayLongPoll ? (access.provider.longPoll?.waitMs ?? 0) : 0;
+    const { nextUrl, etag } = memory;
     const facts = { nowMs: clock.now(), nextUrl, etag, mayLongPoll };
     const request = buildStatusRequest(access.target, watch, facts);
     if (request.kind === "refused") {
@@ -177,53 +176,30 @@ export class StatusFetcher {
       }
       const outcome = landed?.outcome ?? first;
       if (isCutOff(outcome)) return null;
-      const nowMs = clock.now();
       // Before it is read: the bytes of a large answer go to another thread.
       if (watch.isInspected) this.#show(access, watch, outcome);
       const kept = watch.isObserved && nextUrl === null ? this.#keep(watch, outcome) : null;
       watch.pollCount += 1;
       watch.lastPolledAtMs = facts.nowMs;
-      const ageMs = nowMs - watch.acceptedAtMs;
-      const beganMs = clock.monotonic();
       const reading =
         outcome.kind === "failed"
           ? interpretFailure(outcome.failure)
-          : this.#reader.read(
-              access.projectId,
-              {
-                kind: "status",
-                facts: {
-                  seenBefore: watch.seen,
-                  ageMs,
-                  nowMs,
-                  unchanged,
-                  remembered,
-                  jobId: watch.jobId,
-                },
-              },
-              provider,
-              outcome,
-            );
-      this.#charge(access, beganMs);
+          : this.#read(access, statusQuestion(watch, memory, clock.now()), outcome);
       const read = reading instanceof Promise ? await reading : reading;
       if (read === null) return null;
       if (watch.isObserved) this.#observed.record(watch.id, kept, read);
       const misled = landed && misledBy(landed, access, read);
       const interpretation = misled ?? resolveLinks(read, landed?.request ?? request);
-      const { origin } = landed?.sent ?? sent;
-      if (provider.remembersAnswers) {
+      if (access.provider.remembersAnswers) {
         watch.memory = memoryAfterStatus(memory, interpretation, outcome);
       }
-      if (setsCookies(outcome) || watch.memory?.affinity) {
-        rememberAffinity(access, watch, interpretation, { origin, outcome });
-      }
-      countPoll(metrics, interpretation, failureCodeOf(outcome));
-      return {
-        interpretation: redacted(access, interpretation),
-        sent: sentTo(origin, outcome),
-        longPolledMs: longPollMs === 0 ? 0 : outcome.durationMs,
+      const longPolledMs = longPollMs === 0 ? 0 : outcome.durationMs;
+      return this.#result(access, watch, interpretation, {
+        sent: landed?.sent ?? sent,
+        outcome,
         redirects: landed?.redirects ?? 0,
-      };
+        longPolledMs,
+      });
     } finally {
       this.#budget.leave(landed?.sent ?? sent);
     }
@@ -274,10 +250,40 @@ export class StatusFetcher {
     });
   }
 
-  /** Counts the time of the event loop that reading a response took; that of the thread is free. */
-  #charge({ projectId }: UpstreamAccess, beganMs: number): void {
-    const endedMs = this.#runtime.clock.monotonic();
+  /** Null when this process stops first. */
+  #read(
+    { projectId, provider }: UpstreamAccess,
+    question: AnswerQuestion,
+    answer: UpstreamResponse,
+  ): Interpretation | Promise<Interpretation | null> {
+    const { clock } = this.#runtime;
+    const beganMs = clock.monotonic();
+    const reading = this.#reader.read(projectId, question, provider, answer);
+    // The time of the event loop; that of the thread is free.
+    const endedMs = clock.monotonic();
     this.#readingTime.of(projectId).charge(endedMs - beganMs, endedMs);
+    return reading;
+  }
+
+  #result(
+    access: UpstreamAccess,
+    watch: Watch,
+    interpretation: Interpretation,
+    exchange: Pick<PollExchange, "sent" | "outcome" | "redirects"> &
+      Pick<PollResult, "longPolledMs">,
+  ): PollResult {
+    const { sent, outcome, redirects, longPolledMs } = exchange;
+    const { origin } = sent;
+    if (setsCookies(outcome) || watch.memory?.affinity) {
+      rememberAffinity(access, watch, interpretation, { origin, outcome });
+    }
+    countPoll(this.#runtime.metrics, interpretation, failureCodeOf(outcome));
+    return {
+      interpretation: redacted(access, interpretation),
+      sent: sentTo(origin, outcome),
+      longPolledMs,
+      redirects,
+    };
   }
 
   async #fetchResult(
@@ -286,8 +292,8 @@ export class StatusFetcher {
     memory: AnswerMemory,
     wanted: ResultWanted,
   ): Promise<PollResult | null> {
-    const { clock, metrics } = this.#runtime;
-    const { provider, target } = access;
+    const { clock } = this.#runtime;
+    const { target } = access;
     const { times, place, fallback } = wanted;
     const request = buildResultRequest(target, watch, place, clock.now());
     if (request.kind === "refused") {
@@ -313,36 +319,37 @@ export class StatusFetcher {
       // Whatever came, a result that is not here is asked for by way of the status: the link to it
       // may have changed.
       watch.memory = { ...memory, wanted: null };
-      const nowMs = clock.now();
-      const beganMs = clock.monotonic();
+      const facts = { nowMs: clock.now(), times, fallback };
       const reading =
         outcome.kind === "failed"
           ? interpretResultFailure(outcome.failure, wanted)
-          : this.#reader.read(
-              access.projectId,
-              { kind: "result", facts: { nowMs, times, fallback } },
-              provider,
-              outcome,
-            );
-      this.#charge(access, beganMs);
+          : this.#read(access, { kind: "result", facts }, outcome);
       const read = reading instanceof Promise ? await reading : reading;
       if (read === null) return null;
       const interpretation = (landed && misledBy(landed, access, read)) ?? read;
-      const { origin } = landed?.sent ?? sent;
-      if (setsCookies(outcome) || watch.memory?.affinity) {
-        rememberAffinity(access, watch, interpretation, { origin, outcome });
-      }
-      countPoll(metrics, interpretation, failureCodeOf(outcome));
-      return {
-        interpretation: redacted(access, interpretation),
-        sent: sentTo(origin, outcome),
-        longPolledMs: 0,
+      return this.#result(access, watch, interpretation, {
+        sent: landed?.sent ?? sent,
+        outcome,
         redirects: landed?.redirects ?? 0,
-      };
+        longPolledMs: 0,
+      });
     } finally {
       this.#budget.leave(landed?.sent ?? sent);
     }
   }
+}
+
+function statusQuestion(watch: Watch, memory: AnswerMemory, nowMs: number): AnswerQuestion {
+  const { unchanged, remembered } = memory;
+  const facts = {
+    seenBefore: watch.seen,
+    ageMs: nowMs - watch.acceptedAtMs,
+    nowMs,
+    unchanged,
+    remembered,
+    jobId: watch.jobId,
+  };
+  return { kind: "status", facts };
 }
 
 function unsent(interpretation: Interpretation): PollResult {
