@@ -3,7 +3,7 @@ import type { Sql } from "../../src/store/connection/connection.ts";
 
 /** A statement as it ran. */
 export interface RanStatement {
-  /** Of the call that it is part of. */
+  /** The name of its call. */
   readonly name: string;
   readonly text: string;
   readonly parameters: Parameters<Sql["unsafe"]>[1];
