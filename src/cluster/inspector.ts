@@ -43,9 +43,9 @@ export interface InspectorOptions {
   readonly watches: Pick<WatchList, "inspect">;
   readonly rawAnswers: Pick<RawAnswers, "ask">;
   readonly upstreams: Pick<Upstreams, "loadsOf">;
-  readonly outbox: Outbox;
+  readonly outbox: Pick<Outbox, "busyOfShard">;
   /** Sends the question to the owner of a shard. */
-  readonly commands: CommandRouter;
+  readonly commands: Pick<CommandRouter, "send">;
 }
 
 /** Owners empty their mailboxes four times a second. */

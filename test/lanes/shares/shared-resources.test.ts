@@ -16,7 +16,6 @@ import {
   A_TURN_EACH,
   AT_ONCE,
   type Contest,
-  equalShares,
   Held,
   limitedMemory,
   LOUD,
@@ -25,6 +24,7 @@ import {
   QUIET,
   semaphore,
 } from "./contests/contest.ts";
+import * as cluster from "./contests/cluster.ts";
 import * as delivery from "./contests/delivery.ts";
 import * as polling from "./contests/polling.ts";
 import * as store from "./contests/store.ts";
@@ -75,7 +75,7 @@ const CONTESTS: Readonly<Record<SharedResource, readonly (() => Contest)[]>> = {
   ],
   answer_thread: [polling.answerThread],
   attempt_rows: [store.attemptRows],
-  attempts_unrecorded: [() => equalShares("attempts_unrecorded")],
+  attempts_unrecorded: [delivery.attemptsUnrecorded],
   callback_connections: [() => semaphore(egress(16).callbackConnections, 16)],
   callback_connections_opening: [() => semaphore(egress(128).callbackOpening, 128, 150)],
   callback_requests: [delivery.callbackRequests],
@@ -95,14 +95,14 @@ const CONTESTS: Readonly<Record<SharedResource, readonly (() => Contest)[]>> = {
       ),
   ],
   inbox_pages: [() => semaphore(inboxPageTurns(new TestLimits({ inbox_pages_running: 1 })), 1)],
-  inspections: [() => equalShares("inspections")],
+  inspections: [cluster.inspections],
   key_lookups: [api.keyLookups],
   large_event_rows: [store.largeEventRows],
   lists: [api.lists],
   name_lookups: [() => semaphore(egress(16).lookups, 16)],
   outbox: [() => outbox(), () => outbox(100)],
   reading_time: [polling.readingTime],
-  refusals_held: [() => equalShares("refusals_held")],
+  refusals_held: [api.refusalsHeld],
   request_bytes: [
     () => api.requestBytes({ each: 1_000, inAll: 6 }, A_TURN_EACH),
     () => api.requestBytes({ each: 2, inAll: 40 }, AT_ONCE),

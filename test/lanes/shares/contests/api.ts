@@ -8,6 +8,7 @@ import { RefusedKeys } from "../../../../src/api/request/refused-keys.ts";
 import { RequestAdmission } from "../../../../src/api/request/request-admission.ts";
 import { WaitingRequests } from "../../../../src/api/request/waiting-requests.ts";
 import { ApiKeyDirectory } from "../../../../src/cluster/api-keys/api-key-directory.ts";
+import type { Timer } from "../../../../src/runtime/clock.ts";
 import { newApiKey } from "../../../../src/runtime/secrets/api-key.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { TestLimits } from "../../../support/project-limits.ts";
@@ -168,6 +169,42 @@ function admission(perSecond: number): Omit<Contest, "othersMax"> {
       });
     },
     end: endsByItself,
+  };
+}
+
+const REFUSALS_HELD_MAX = 4_000;
+
+/** Refusals that are held back: of the projects' requests, and of the last loud one's keys, by its address. */
+export function refusalsHeld(): Contest {
+  const held = new Held<() => void>();
+  let heldCount = 0;
+  let asking: { readonly who: string; readonly granted: () => void } | null = null;
+  class Holding extends FakeClock {
+    override setTimer(delayMs: number, fire: () => void): Timer {
+      if (asking === null) return super.setTimer(delayMs, fire);
+      held.add(asking.who, fire);
+      heldCount += 1;
+      asking.granted();
+      return { cancel: () => undefined };
+    }
+  }
+  const admission = new RequestAdmission(new TestLimits({ requests_per_second: 0 }), new Holding());
+  const addressed = LOUD.at(-1);
+  return {
+    othersMax: AT_ONCE,
+    crowd: REFUSALS_HELD_MAX / 4,
+    heldMax: REFUSALS_HELD_MAX / 2,
+    ask(who, granted) {
+      asking = { who, granted };
+      void (who === addressed ? admission.holdBackFrom("192.0.2.1", null) : admission.admit(who));
+      asking = null;
+    },
+    end(who) {
+      const hasEnded = endNext(held, who);
+      if (hasEnded) heldCount -= 1;
+      return hasEnded;
+    },
+    check: () => expect(heldCount).toBeLessThanOrEqual(REFUSALS_HELD_MAX),
   };
 }
 

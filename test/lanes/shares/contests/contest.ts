@@ -1,7 +1,5 @@
-import { EqualShares } from "../../../../src/lanes/shares/equal-shares.ts";
 import type { FairSemaphore } from "../../../../src/lanes/shares/fair-semaphore.ts";
 import type { MemoryBudget } from "../../../../src/lanes/shares/memory-budget.ts";
-import type { SharedResource } from "../../../../src/lanes/shares/shared-resources.ts";
 
 export const LOUD = ["loud 1", "loud 2", "loud 3", "loud 4", "loud 5"];
 export const QUIET = "quiet";
@@ -102,20 +100,6 @@ function memoryOf(
       const holder = held.take(who);
       if (holder === undefined) return false;
       budget.leave(holder);
-      return true;
-    },
-  };
-}
-
-export function equalShares(resource: SharedResource): Contest {
-  const shares = new EqualShares(resource, 128);
-  return {
-    othersMax: AT_ONCE,
-    crowd: 128,
-    ask: (who, granted) => void (shares.tryTake(who) && granted()),
-    end(who) {
-      if (shares.takenBy(who) === 0) return false;
-      shares.giveBack(who);
       return true;
     },
   };

@@ -1,12 +1,16 @@
 import { expect } from "vitest";
 import { HEALTHY } from "../../../../src/core/job/job.ts";
 import { callbackLimits } from "../../../../src/delivery/delivery-settings.ts";
+import { DeliveryLoop } from "../../../../src/delivery/delivery-loop.ts";
 import { FanOutRunner } from "../../../../src/delivery/fan-out-runner.ts";
 import { Outbox } from "../../../../src/delivery/outbox/outbox.ts";
 import type { PendingDelivery } from "../../../../src/delivery/outbox/pending-delivery.ts";
+import { answered } from "../../../delivery/loop-harness.ts";
 import { owed } from "../../../delivery/owed.ts";
+import { openBox } from "../../../polling/jobs.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { testRuntime } from "../../../support/runtime.ts";
+import { shardsIn } from "../../../support/shards.ts";
 import { A_TURN_EACH, AT_ONCE, type Contest, Held, LOUD, QUIET } from "./contest.ts";
 import { SlowDatabase } from "./slow-database.ts";
 
@@ -85,5 +89,69 @@ export function fanOuts(): Contest {
     },
     pass: () => database.answerOldest(),
     check: () => expect(runner.size).toBeLessThanOrEqual(KNOWN_PER_PROJECT_MAX * everyone.length),
+  };
+}
+
+const UNRECORDED_MAX = 2_000;
+
+/** Callbacks that their receivers have taken, whose records are written when they are told to be. */
+export function attemptsUnrecorded(): Contest {
+  const clock = new FakeClock();
+  const unrecorded = new Held<() => void>();
+  let count = 0;
+  const asks = new Map<
+    string,
+    { readonly callback: PendingDelivery; readonly granted: () => void }
+  >();
+  const loop = new DeliveryLoop(testRuntime({ clock }), {
+    database: new SlowDatabase(),
+    inboxFeed: { stored: () => undefined },
+    secretBox: openBox,
+    userAgent: "Ringback/test",
+    settings: {
+      of: () => ({
+        retryScheduleMs: [1_000],
+        signatures: ["v1"],
+        limits: callbackLimits(UNRECORDED_MAX, null),
+      }),
+    },
+    callbackTimeoutMs: 1_000,
+    inlineResultBytesMax: 1_000,
+    shards: shardsIn(() => []),
+    resultLinks: { urlOf: () => "" },
+    signingKeys: { of: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]) },
+    callbackClient: { send: () => Promise.resolve(answered(200)) },
+    operationalEvents: { publish: () => undefined },
+    writers: {
+      recordAttempt({ deliveryId, projectId }) {
+        const { callback, granted } = asks.get(deliveryId) ?? {};
+        asks.delete(deliveryId);
+        // Its lane waits for the record.
+        if (callback?.isInLane !== false) return Promise.resolve(true);
+        const { promise, resolve } = Promise.withResolvers<boolean>();
+        unrecorded.add(projectId, () => resolve(true));
+        count += 1;
+        granted?.();
+        return promise;
+      },
+    },
+  });
+  return {
+    othersMax: AT_ONCE,
+    crowd: UNRECORDED_MAX / 4,
+    heldMax: UNRECORDED_MAX / 2,
+    ask(projectId, granted) {
+      const callback = owed(clock.now(), { projectId });
+      asks.set(callback.delivery.id, { callback, granted });
+      loop.outbox.admit(callback);
+    },
+    end(who) {
+      const recorded = unrecorded.take(who);
+      if (recorded === undefined) return false;
+      count -= 1;
+      recorded();
+      return true;
+    },
+    check: () => expect(count).toBeLessThanOrEqual(UNRECORDED_MAX),
   };
 }
