@@ -40,7 +40,7 @@ interface InspectedJob {
 export interface InspectorOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;
-  readonly watches: Pick<WatchList, "inspect">;
+  readonly watches: Pick<WatchList, "inspect" | "projectOf">;
   readonly rawAnswers: Pick<RawAnswers, "ask">;
   readonly upstreams: Pick<Upstreams, "loadsOf">;
   readonly outbox: Pick<Outbox, "busyOfShard">;
@@ -160,7 +160,7 @@ export class Inspector {
     return {
       atMs: this.#runtime.clock.now(),
       job: watches.inspect(shardId, jobRowId),
-      rawAnswer: rawAnswers.ask(jobRowId),
+      rawAnswer: rawAnswers.ask(jobRowId, watches.projectOf(shardId, jobRowId)),
       busy: outbox.busyOfShard(shardId, BUSY_MAX),
     };
   }

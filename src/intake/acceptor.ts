@@ -11,6 +11,7 @@ import type { ProjectLimitName, ProjectLimits } from "../core/limits/project-lim
 import { isInboxTarget } from "../core/delivery/inbox-target.ts";
 import { shardOfJob, shardOfText } from "../core/ids/shard.ts";
 import { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
+import { SharedCache } from "../lanes/shares/shared-cache.ts";
 import type { RequestDeadline } from "../runtime/request-deadline.ts";
 import { findIdempotencyKey, type UsedKey } from "../store/subscriptions/find-idempotency-key.ts";
 import { QueueFullError } from "../store/writes/group-commit.ts";
@@ -183,7 +184,7 @@ export class Acceptor {
     const { limits, usage } = this.#options;
     usage.accepted(row.projectId);
     if (subscriptionCount < limits.allowed(row.projectId, "subscriptions_per_job")) return;
-    this.#fullJobs.add(nameOf(row), clock.monotonic());
+    this.#fullJobs.add(row.projectId, nameOf(row), clock.monotonic());
   }
 
   async #store(row: AcceptRow, deadline?: RequestDeadline): Promise<AcceptOutcome> {
@@ -355,8 +356,8 @@ const JOBS_MAX = 10_000;
 
 /** Remembers the jobs that have as many subscriptions as they may, so that no more are stored. */
 class FullJobs {
-  /** Until when, on the monotonic clock; the oldest first. */
-  readonly #until = new Map<JobName, number>();
+  /** Until when, on the monotonic clock. When there are too many, the project with the most loses its oldest. */
+  readonly #until = new SharedCache<number, JobName>(JOBS_MAX);
 
   has(name: JobName, nowMs: number): boolean {
     if (this.#until.size === 0) return false;
@@ -367,12 +368,7 @@ class FullJobs {
     return false;
   }
 
-  add(name: JobName, nowMs: number): void {
-    for (const oldest of this.#until.keys()) {
-      if (this.#until.size < JOBS_MAX) break;
-      this.#until.delete(oldest);
-    }
-    this.#until.delete(name);
-    this.#until.set(name, nowMs + FULL_FOR_MS);
+  add(projectId: string, name: JobName, nowMs: number): void {
+    this.#until.set(projectId, name, nowMs + FULL_FOR_MS);
   }
 }

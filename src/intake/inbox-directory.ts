@@ -1,10 +1,12 @@
 import type { ProjectLimits } from "../core/limits/project-limits.ts";
+import { SharedCache } from "../lanes/shares/shared-cache.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
 import { createInbox, isInboxThere } from "../store/inboxes/manage-inboxes.ts";
 import type { InboxName } from "../store/inboxes/place-messages.ts";
 import { countStored } from "../store/sql/stored-counts.ts";
 
+/** Inboxes that are remembered, of all projects; beyond that, the project with the most loses its oldest. */
 const KNOWN_MAX = 10_000;
 
 /**
@@ -14,7 +16,7 @@ const KNOWN_MAX = 10_000;
 export class InboxDirectory {
   readonly #runtime: Pick<Runtime, "clock" | "uuids">;
   readonly #limits: ProjectLimits;
-  readonly #known = new Set<string>();
+  readonly #known = new SharedCache<true>(KNOWN_MAX);
   readonly #making = new Map<string, Promise<boolean>>();
 
   constructor(runtime: Pick<Runtime, "clock" | "uuids">, limits: ProjectLimits) {
@@ -30,7 +32,7 @@ export class InboxDirectory {
       this.#making.get(key) ?? this.#make(database, inbox).finally(() => this.#making.delete(key));
     this.#making.set(key, making);
     const isThere = await making;
-    if (isThere) this.#remember(key);
+    if (isThere) this.#known.set(inbox.projectId, key, true);
     return isThere;
   }
 
@@ -51,13 +53,5 @@ export class InboxDirectory {
     }
     await createInbox(database, { ...inbox, id: uuids(nowMs, 0), nowMs });
     return true;
-  }
-
-  #remember(key: string): void {
-    for (const oldest of this.#known) {
-      if (this.#known.size < KNOWN_MAX) break;
-      this.#known.delete(oldest);
-    }
-    this.#known.add(key);
   }
 }

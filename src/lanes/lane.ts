@@ -77,6 +77,11 @@ export class Lane<Item> implements GateClient {
     this.#pace = new RateLimit(options.limits, runtime.clock.monotonic());
   }
 
+  /** Where its items start from now on. */
+  get gate(): OriginGate {
+    return this.#gate;
+  }
+
   get inFlight(): number {
     return this.#inFlight;
   }

@@ -98,6 +98,10 @@ export class Origin implements SharedOrigin {
     return gate;
   }
 
+  get gateCount(): number {
+    return this.#gates.size;
+  }
+
   /** Drops the project's gate, which has nothing in progress. */
   forget(projectId: string): void {
     const gate = this.#gates.get(projectId);

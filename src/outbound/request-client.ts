@@ -1,6 +1,7 @@
 import { Client } from "undici";
 import type { RequestFailure } from "../core/request-failure.ts";
 import type { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
+import { SharedCache } from "../lanes/shares/shared-cache.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { trustingGuard } from "./guard/address-guard.ts";
 import type { AddressGuard } from "./guard/address-guard.ts";
@@ -36,6 +37,7 @@ export interface RequestClientOptions {
 // Deadlines have this precision; one timer serves all exchanges.
 const EXPIRY_TICK_MS = 100;
 const RESPONSE_HEADERS_BYTES_MAX = 32 * 1024;
+/** Origins of all projects that are remembered as needing a lenient reader. */
 const LENIENT_ORIGINS_MAX = 2_000;
 
 /** The properties that connections are selected by. */
@@ -59,7 +61,8 @@ export class RequestClient {
   readonly #clock: Clock;
   readonly #trusts: (request: Destined) => boolean;
   readonly #projects = new Map<string, ProjectConnections>();
-  readonly #lenientOrigins = new Set<string>();
+  /** By project and origin. When there are too many, the project with the most loses its oldest. */
+  readonly #lenientOrigins = new SharedCache<true>(LENIENT_ORIGINS_MAX);
   #idleCount = 0;
   #expiryTimer: Timer | null = null;
   #closed = false;
@@ -153,14 +156,15 @@ export class RequestClient {
     if (url === null || destination === null) return null;
     const project = this.#projects.get(projectId) ?? this.#openProject(projectId);
     const origins = isTrusted ? project.trusted : project.guarded;
+    const lenientKey = `${projectId} ${origin}`;
     const guardOf = () => (isTrusted ? trustingGuard : this.#options.guardOf(projectId));
     const connections = new OriginConnections(
       { clock: this.#clock },
       {
         openClient: this.#clientFactory(url, destination, { projectId, guardOf }),
         leniency: {
-          isNeeded: () => this.#lenientOrigins.has(origin),
-          need: () => this.#readLenientlyFrom(origin),
+          isNeeded: () => this.#lenientOrigins.has(lenientKey),
+          need: () => this.#lenientOrigins.set(projectId, lenientKey, true),
         },
         turns: project.turns,
         connectionsMax: this.#options.connectionsPerOriginMax,
@@ -219,11 +223,6 @@ export class RequestClient {
     };
     return (dial, onSocket) =>
       new Client(url.origin, { ...options, connect: telling(connect(dial), onSocket) });
-  }
-
-  #readLenientlyFrom(origin: string): void {
-    if (this.#lenientOrigins.size >= LENIENT_ORIGINS_MAX) this.#lenientOrigins.clear();
-    this.#lenientOrigins.add(origin);
   }
 
   /** Closes an idle connection: one of the project, otherwise of the project with the most. */

@@ -108,3 +108,17 @@ test("a callback's receiver is read strictly, and nothing that changes something
   expect(textOf(await client.send(cancel))).toBe("invalid_response");
   expect(asked).toBe(2);
 });
+
+test("an answer that one project had to read leniently is read strictly first for another", async () => {
+  const server = await serveTcp((socket) => socket.write(ODD[4]?.[1] ?? ""));
+  const client = openClient();
+  const send = (projectId: string) =>
+    client.send(get(server.origin, { readsLeniently: true, projectId }));
+  await send("one");
+  const before = server.sockets.length;
+  expect(textOf(await send("one"))).toBe(BODY);
+  expect(server.sockets.length).toBe(before + 1);
+  expect(textOf(await send("another"))).toBe(BODY);
+  // The strict try, and the lenient one.
+  expect(server.sockets.length).toBe(before + 3);
+});

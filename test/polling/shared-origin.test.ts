@@ -50,6 +50,28 @@ describe("connections to one origin", () => {
   });
 });
 
+describe("connections that are moved", () => {
+  test("connections that are moved from origin to origin leave none of them behind, and others keep their breakers", async () => {
+    const { clock, poller, upstream, connect, add } = startPoller();
+    const { upstreams } = poller.watches;
+    const failing = { id: newId(), projectId: newId(), baseUrl: OTHER_ORIGIN };
+    connect(failing);
+    upstream.answer = () => OUTAGE;
+    for (let job = 0; job < 30; job += 1) {
+      add({ connectionId: failing.id, projectId: failing.projectId });
+    }
+    await clock.advanceSettling(60_000);
+    expect(upstreams.loadOf(failing.id)?.breaker).not.toBe("closed");
+    const moved = { id: newId(), projectId: newId() };
+    for (let number = 0; number < 10_000; number += 1) {
+      connect({ ...moved, baseUrl: `https://api-${number}.test` });
+    }
+    expect(upstreams.originCount).toBeLessThan(2_100);
+    expect(upstreams.loadOf(failing.id)?.breaker).not.toBe("closed");
+    expect(upstreams.countOrigins("closed")).toBeLessThan(2_100);
+  });
+});
+
 describe("projects that poll one origin", () => {
   const REFUSED = {
     kind: "failed",

@@ -1,6 +1,7 @@
 import type { BreakerLimits } from "../../core/pace/breaker.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
 import { Origin } from "../../lanes/origin.ts";
+import { SharedCache } from "../../lanes/shares/shared-cache.ts";
 import { OriginQueue } from "./origin-queue.ts";
 import type { PendingDelivery } from "./pending-delivery.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
@@ -15,7 +16,7 @@ const BREAKER: BreakerLimits = {
   openMsInitial: 5_000,
   openMsMax: 60_000,
 };
-/** Queues without a callback that are kept for what their lanes have learned. */
+/** Queues without a callback, of all projects, that are kept for what their lanes have learned. */
 const IDLE_MAX = 5_000;
 
 export interface OriginQueuesOptions {
@@ -42,8 +43,8 @@ export class OriginQueues {
   readonly #runtime: Runtime;
   readonly #options: OriginQueuesOptions;
   readonly #receivers = new Map<string, Receiver>();
-  /** Empty ones, in the order in which they became so. */
-  readonly #idle = new Set<OriginQueue>();
+  /** Empty ones. When there are too many, the project with the most loses the one that was empty first. */
+  readonly #idle = new SharedCache<true, OriginQueue>(Infinity);
   /** Which part of the lanes' rates is this node's. */
   #share = 1;
   #size = 0;
@@ -85,10 +86,10 @@ export class OriginQueues {
   tidy(queue: OriginQueue): void {
     if (queue.held > 0) return;
     if (queue.isIdle) return this.#remove(queue);
-    this.#idle.add(queue);
-    const [oldest] = this.#idle;
+    this.#idle.set(queue.projectId, queue, true);
+    const loser = this.#idle.size > IDLE_MAX ? this.#idle.nextToLose() : null;
     // The sweep of due deliveries finds its backlog again.
-    if (this.#idle.size > IDLE_MAX && oldest !== undefined) this.#remove(oldest);
+    if (loser !== null) this.#remove(loser);
   }
 
   configure(projectId: string, limits: LaneLimits): void {
@@ -116,7 +117,7 @@ export class OriginQueues {
     });
     queue.lane.setShare(this.#share);
     receiver.queues.set(projectId, queue);
-    this.#idle.add(queue);
+    this.#idle.set(projectId, queue, true);
     this.#size += 1;
     return queue;
   }

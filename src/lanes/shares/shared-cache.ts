@@ -7,11 +7,11 @@ interface Entry<Value> {
  * A bounded cache that groups, usually projects, share. When it is full, the group with the most entries
  * loses its oldest. So one that fills it pushes out its own entries, and none of a group that has fewer.
  */
-export class SharedCache<Value> {
+export class SharedCache<Value, Key = string> {
   readonly #max: number;
-  readonly #entries = new Map<string, Entry<Value>>();
+  readonly #entries = new Map<Key, Entry<Value>>();
   /** The keys of each group, the oldest first. */
-  readonly #groups = new Map<string, Set<string>>();
+  readonly #groups = new Map<string, Set<Key>>();
 
   /** @param max entries of all groups together */
   constructor(max: number) {
@@ -22,16 +22,16 @@ export class SharedCache<Value> {
     return this.#entries.size;
   }
 
-  get(key: string): Value | undefined {
+  get(key: Key): Value | undefined {
     return this.#entries.get(key)?.value;
   }
 
-  has(key: string): boolean {
+  has(key: Key): boolean {
     return this.#entries.has(key);
   }
 
   /** Adds an entry, or replaces the one of this key, as the newest of its group. */
-  set(group: string, key: string, value: Value): void {
+  set(group: string, key: Key, value: Value): void {
     this.delete(key);
     const loser = this.size >= this.#max ? this.nextToLose() : null;
     if (loser !== null) this.delete(loser);
@@ -41,7 +41,7 @@ export class SharedCache<Value> {
     else keys.add(key);
   }
 
-  delete(key: string): void {
+  delete(key: Key): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     this.#entries.delete(key);
@@ -51,8 +51,8 @@ export class SharedCache<Value> {
   }
 
   /** The entry that makes room for another: the oldest of the group with the most. */
-  nextToLose(): string | null {
-    let most: ReadonlySet<string> | null = null;
+  nextToLose(): Key | null {
+    let most: ReadonlySet<Key> | null = null;
     for (const keys of this.#groups.values()) if (keys.size > (most?.size ?? 0)) most = keys;
     const [oldest = null] = most ?? [];
     return oldest;

@@ -18,6 +18,9 @@ const BREAKER: BreakerLimits = {
   openMsMax: 30_000,
 };
 
+/** So many gates may be known before those are looked for that no connection leads to any more. */
+const GATES_KEPT_MIN = 1_000;
+
 /** The origin of connections that can't be used. */
 const UNKNOWN_ORIGIN = "";
 
@@ -51,6 +54,9 @@ export class Upstreams {
   readonly #byId = new Map<string, Upstream>();
   readonly #origins = new Map<string, Origin>();
   readonly #jobsByProject = new Map<string, number>();
+  /** Gates of projects to all origins. */
+  #gateCount = 0;
+  #tidyAtGates = GATES_KEPT_MIN;
   #share = 1;
 
   constructor(runtime: Runtime, options: UpstreamsOptions) {
@@ -62,8 +68,7 @@ export class Upstreams {
   get(connectionId: string): Upstream {
     const known = this.#byId.get(connectionId);
     if (known !== undefined) return known;
-    const gateOf = (origin: string, projectId: string): OriginGate =>
-      this.#originOf(origin).gateOf(projectId);
+    const gateOf = (origin: string, projectId: string) => this.#gateOf(origin, projectId);
     const upstream = new Upstream(this.#runtime, connectionId, { ...this.#options, gateOf });
     upstream.lane.setShare(this.#share);
     this.#byId.set(connectionId, upstream);
@@ -145,6 +150,38 @@ export class Upstreams {
 
   close(): void {
     for (const upstream of this.#byId.values()) upstream.close();
+  }
+
+  #gateOf(url: string, projectId: string): OriginGate {
+    const origin = this.#originOf(url);
+    const before = origin.gateCount;
+    const gate = origin.gateOf(projectId);
+    this.#gateCount += origin.gateCount - before;
+    if (this.#gateCount > this.#tidyAtGates) this.#tidy(gate);
+    return gate;
+  }
+
+  /**
+   * Forgets gates and origins that connections no longer lead to. A connection can be moved to another
+   * origin as often as its project likes, so they would pile up. Seldom enough to cost next to nothing.
+   */
+  #tidy(newest: OriginGate): void {
+    const used = new Set([newest]);
+    for (const { lane } of this.#byId.values()) used.add(lane.gate);
+    this.#gateCount = 0;
+    for (const [url, origin] of this.#origins) {
+      for (const gate of origin.gates()) {
+        if (!used.has(gate) && gate.inFlight === 0) origin.forget(gate.projectId);
+      }
+      this.#gateCount += origin.gateCount;
+      if (origin.gateCount === 0) this.#origins.delete(url);
+    }
+    this.#tidyAtGates = Math.max(GATES_KEPT_MIN, 2 * this.#gateCount);
+  }
+
+  /** How many origins are known, those that no connection leads to any more included. */
+  get originCount(): number {
+    return this.#origins.size;
   }
 
   #originOf(url: string): Origin {

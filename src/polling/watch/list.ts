@@ -173,6 +173,11 @@ export class WatchList {
     return this.view(shardId, id);
   }
 
+  /** The project of a job that is watched here, or null. */
+  projectOf(shardId: number, id: string): string | null {
+    return this.#find(shardId, id)?.projectId ?? null;
+  }
+
   /** Polls a job now, or once more if a poll is in progress. */
   pollNow(shardId: number, id: string): void {
     const watch = this.#find(shardId, id);

@@ -1,9 +1,10 @@
+import { SharedCache } from "../../lanes/shares/shared-cache.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { ShownAnswer } from "../../providers/trial/trial.ts";
 
-/** Some 20 KiB each. */
+/** Of all projects; some 20 KiB each. */
 const JOBS_MAX = 200;
-/** Entries that were not requested for so long are removed. */
+/** Answers are kept for so long after the last request for them. */
 const UNASKED_MS_MAX = 5 * 60_000;
 
 /** The upstream's answer to the latest poll that had one, for people: credentials masked, the body cut. */
@@ -15,34 +16,35 @@ export interface RawAnswer extends ShownAnswer {
 }
 
 interface Entry {
+  readonly projectId: string;
   answer: RawAnswer | null;
   askedAtMs: number;
 }
 
 /**
  * The latest raw answers about jobs that somebody looks at. Nothing is kept for other jobs, whose polls
- * cost nothing more.
+ * cost nothing more. When there are too many, the project with the most loses its oldest.
  */
 export class RawAnswers {
   readonly #clock: Pick<Clock, "monotonic">;
-  /** By the job's row; those that were asked about most lately at the end. */
-  readonly #entries = new Map<string, Entry>();
+  /** By the job's row. */
+  readonly #entries = new SharedCache<Entry>(JOBS_MAX);
 
   constructor(clock: Pick<Clock, "monotonic">) {
     this.#clock = clock;
   }
 
-  /** The latest answer, if one came since the first request. The next ones are kept for some minutes. */
-  ask(jobRowId: string): RawAnswer | null {
+  /**
+   * The latest answer, if one came since the first request. The next ones are kept for some minutes.
+   * @param projectId null when this node does not watch the job: no more answers come here
+   */
+  ask(jobRowId: string, projectId: string | null): RawAnswer | null {
+    const known = this.#entries.get(jobRowId);
+    const group = projectId ?? known?.projectId;
+    if (group === undefined) return null;
+    const answer = known?.answer ?? null;
     const askedAtMs = this.#clock.monotonic();
-    const answer = this.#entries.get(jobRowId)?.answer ?? null;
-    this.#entries.delete(jobRowId);
-    this.#entries.set(jobRowId, { answer, askedAtMs });
-    for (const [id, entry] of this.#entries) {
-      const isFull = this.#entries.size > JOBS_MAX;
-      if (!isFull && askedAtMs - entry.askedAtMs <= UNASKED_MS_MAX) break;
-      this.#entries.delete(id);
-    }
+    this.#entries.set(group, jobRowId, { projectId: group, answer, askedAtMs });
     return answer;
   }
 

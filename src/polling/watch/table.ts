@@ -29,6 +29,13 @@ export interface JobRoute {
   readonly providerVersionId: string | null;
 }
 
+interface Route {
+  readonly key: string;
+  readonly route: JobRoute;
+  /** How many slots have it. */
+  watches: number;
+}
+
 /** Columns that are empty for most jobs. */
 export interface WatchNotes {
   readonly params: Readonly<Record<string, string>>;
@@ -105,8 +112,10 @@ export class WatchTable {
   readonly #firstOfShard = new Int32Array(SHARD_COUNT).fill(NO_SLOT);
   readonly #index = new IdIndex(this.#idWords);
   readonly #wantedWords = new Uint32Array(UUID_WORDS);
-  readonly #routes: JobRoute[] = [];
+  readonly #routes: Route[] = [];
   readonly #routeNumberOf = new Map<string, number>();
+  /** Numbers of routes that no watch takes any more, to be given out again. */
+  readonly #freeRoutes: number[] = [];
   #firstFree = NO_SLOT;
   /** Slots from here on were never used. */
   #used = 0;
@@ -153,7 +162,7 @@ export class WatchTable {
     const slot = this.#takeSlot();
     this.#states[slot] = STATE_CODES.scheduled;
     this.#shards[slot] = job.shardId;
-    this.#routeNumbers[slot] = this.#routeNumber(job);
+    this.#routeNumbers[slot] = this.#takeRoute(job);
     this.dueAtMs[slot] = Infinity;
     this.acceptedAtMs[slot] = job.acceptedAtMs;
     this.deadlineAtMs[slot] = job.deadlineAtMs;
@@ -187,6 +196,11 @@ export class WatchTable {
     if (this.#holders[slot] === 0) this.#free(slot);
   }
 
+  /** How many connections, providers and versions of these the watches have, each combination once. */
+  get routeCount(): number {
+    return this.#routeNumberOf.size;
+  }
+
   /** Keeps the slot from being given out again, whatever becomes of its watch, until `release`. */
   hold(slot: number): void {
     this.#holders[slot] = (this.#holders[slot] ?? 0) + 1;
@@ -216,20 +230,38 @@ export class WatchTable {
   }
 
   routeOf(slot: number): JobRoute {
+    return this.#routeAt(slot).route;
+  }
+
+  #routeAt(slot: number): Route {
     const route = this.#routes[this.#routeNumbers[slot] ?? 0];
     if (route === undefined) throw new Error(`Slot ${slot} was never used.`);
     return route;
   }
 
   /** A million jobs share a few connections, providers and versions of these. */
-  #routeNumber({ projectId, connectionId, provider, providerVersionId }: LiveJob): number {
+  #takeRoute({ projectId, connectionId, provider, providerVersionId }: LiveJob): number {
     const key = `${connectionId}/${provider}/${providerVersionId}`;
     const known = this.#routeNumberOf.get(key);
-    if (known !== undefined) return known;
-    const number = this.#routes.length;
-    this.#routes.push(Object.freeze({ projectId, connectionId, provider, providerVersionId }));
+    const route = known === undefined ? undefined : this.#routes[known];
+    if (known !== undefined && route !== undefined) {
+      route.watches += 1;
+      return known;
+    }
+    const number = this.#freeRoutes.pop() ?? this.#routes.length;
+    const made = Object.freeze({ projectId, connectionId, provider, providerVersionId });
+    this.#routes[number] = { key, route: made, watches: 1 };
     this.#routeNumberOf.set(key, number);
     return number;
+  }
+
+  /** A project can make as many versions and connections as it likes, one after the other. */
+  #leaveRoute(slot: number): void {
+    const left = this.#routeAt(slot);
+    left.watches -= 1;
+    if (left.watches > 0) return;
+    this.#routeNumberOf.delete(left.key);
+    this.#freeRoutes.push(this.#routeNumbers[slot] ?? 0);
   }
 
   #takeSlot(): number {
@@ -244,6 +276,7 @@ export class WatchTable {
   }
 
   #free(slot: number): void {
+    this.#leaveRoute(slot);
     this.jobIds[slot] = "";
     this.notes[slot] = NO_NOTES;
     this.#next[slot] = this.#firstFree;

@@ -51,3 +51,21 @@ test("a project with news of very many subjects leaves room to the others", () =
   expect(taken).toHaveLength(1_001);
   expect(taken.at(-1)?.event.projectId).toBe("other");
 });
+
+test("a project makes at most 1,000 rows a minute, however many subjects have news each second", () => {
+  const gathered = new GatheredEvents();
+  let rows = 0;
+  let ofOther = 0;
+  for (let second = 0; second < 180; second += 1) {
+    for (let number = 0; number < 500; number += 1) {
+      gathered.add(news({ subject: `origin ${second} ${number}` }), second);
+    }
+    if (second % 60 === 0) gathered.add(news({ projectId: "other" }), second);
+    for (const { event } of gathered.take(second * 1_000)) {
+      if (event.projectId === "other") ofOther += 1;
+      else rows += 1;
+    }
+  }
+  expect(rows).toBe(3_000);
+  expect(ofOther).toBe(3);
+});

@@ -205,6 +205,22 @@ describe("bounds", () => {
     expect(outbox.isFull).toBe(false);
   });
 
+  test("a project with very many receivers that are remembered pushes out none of another's", () => {
+    const { outbox, admit, end } = setUp();
+    const remember = (projectId: string, callbackOrigin: string): void => {
+      const { callback } = admit({ projectId, callbackOrigin });
+      end(callback, null, { kind: "rate_limited", retryAfterMs: 1_000 });
+    };
+    remember("quiet", "https://quiet.test");
+    for (let number = 0; number < 6_000; number += 1) {
+      remember("loud", `https://receiver-${number}.test`);
+    }
+    expect(outbox.queueOf("quiet", "https://quiet.test")).not.toBeNull();
+    expect(outbox.queueOf("loud", "https://receiver-0.test")).toBeNull();
+    expect(outbox.queueOf("loud", "https://receiver-5999.test")).not.toBeNull();
+    expect(outbox.originCount).toBe(5_000);
+  });
+
   test("the total of callbacks in memory is bounded, however many projects there are", () => {
     const { outbox, admit } = setUp();
     let letIn = 0;

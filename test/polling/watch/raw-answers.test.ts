@@ -22,7 +22,7 @@ function startWatched() {
   const job = harness.add();
   const look = () => {
     harness.poller.watches.inspect(job.shardId, job.id);
-    return harness.poller.rawAnswers.ask(job.id);
+    return harness.poller.rawAnswers.ask(job.id, job.projectId);
   };
   return { ...harness, job, look };
 }
@@ -74,10 +74,33 @@ describe("raw answers", () => {
 
   test("raw answers are kept of the 200 jobs that were looked at most lately", () => {
     const answers = new RawAnswers(new FakeClock());
-    for (let job = 0; job < 1_000; job += 1) answers.ask(`job-${job}`);
+    for (let job = 0; job < 1_000; job += 1) answers.ask(`job-${job}`, "loud");
     expect(answers.isAsked("job-799")).toBe(false);
     expect(answers.isAsked("job-800")).toBe(true);
     answers.record("job-1", { status: 200, headers: {}, body: "", atMs: 0, bodyBytes: 0 });
-    expect(answers.ask("job-1")).toBeNull();
+    expect(answers.ask("job-1", "loud")).toBeNull();
+  });
+
+  test("a project that looks at very many jobs pushes out none of another's raw answers", () => {
+    const clock = new FakeClock();
+    const answers = new RawAnswers(clock);
+    const raw = { status: 200, headers: {}, body: "", atMs: 0, bodyBytes: 0 };
+    answers.ask("quiet", "quiet");
+    answers.record("quiet", raw);
+    for (let job = 0; job < 1_000; job += 1) answers.ask(`job-${job}`, "loud");
+    expect(answers.isAsked("quiet")).toBe(true);
+    expect(answers.ask("quiet", "quiet")).toEqual(raw);
+    expect(answers.isAsked("job-800")).toBe(false);
+    expect(answers.isAsked("job-801")).toBe(true);
+  });
+
+  test("a job that is not watched here takes no place, and one that has ended keeps its last answer", () => {
+    const answers = new RawAnswers(new FakeClock());
+    expect(answers.ask("elsewhere", null)).toBeNull();
+    expect(answers.isAsked("elsewhere")).toBe(false);
+    const raw = { status: 200, headers: {}, body: "", atMs: 0, bodyBytes: 0 };
+    answers.ask("ended", "one");
+    answers.record("ended", raw);
+    expect(answers.ask("ended", null)).toEqual(raw);
   });
 });

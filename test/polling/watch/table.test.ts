@@ -19,6 +19,33 @@ const POOL: readonly LiveJob[] = Array.from({ length: 40 }, (_, number) => {
 });
 
 describe("the watch table", () => {
+  test("the watch table keeps no route that no watch has, however many there were", () => {
+    const table = new WatchTable();
+    const [first = liveJob(NOW_MS), second = liveJob(NOW_MS)] = POOL;
+    table.add({ ...first, connectionId: "kept" });
+    for (let number = 0; number < 5_000; number += 1) {
+      const connectionId = `connection ${number}`;
+      const slot = table.add({ ...second, connectionId });
+      expect(table.routeOf(slot).connectionId).toBe(connectionId);
+      table.drop(slot);
+    }
+    expect(table.routeCount).toBe(1);
+    const kept = table.find(first.shardId, first.id) ?? -1;
+    expect(table.routeOf(kept).connectionId).toBe("kept");
+  });
+
+  test("the watch table keeps the route of a dropped watch that is still held", () => {
+    const table = new WatchTable();
+    const [first = liveJob(NOW_MS), second = liveJob(NOW_MS)] = POOL;
+    const held = table.add({ ...first, connectionId: "held" });
+    table.hold(held);
+    table.drop(held);
+    table.add({ ...second, connectionId: "next" });
+    expect(table.routeOf(held).connectionId).toBe("held");
+    table.release(held);
+    expect(table.routeCount).toBe(1);
+  });
+
   test("the watch table holds what a map would, whatever is added and dropped in whatever order", () => {
     const move = fc.record({
       kind: fc.constantFrom("add", "drop", "dropShard"),

@@ -26,7 +26,7 @@ export function inspections(): Contest {
   const inspector = new Inspector(testRuntime({ clock }), {
     database,
     shards: { has: () => false },
-    watches: { inspect: () => null },
+    watches: { inspect: () => null, projectOf: () => null },
     rawAnswers: { ask: () => null },
     upstreams: { loadsOf: () => [] },
     outbox: { busyOfShard: () => [] },
