@@ -11,8 +11,12 @@ import type { LaneVerdict } from "../core/job/job.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
-import { loadDeliveries, type LoadedDelivery } from "../store/deliveries/load-deliveries.ts";
-import type { DuePosition } from "../store/deliveries/find-due-deliveries.ts";
+import {
+  loadDeliveries,
+  type LoadedDelivery,
+  type ReadDelivery,
+} from "../store/deliveries/load-deliveries.ts";
+import { DUE_ROWS_MAX, type DuePosition } from "../store/deliveries/find-due-deliveries.ts";
 import type { OwedDelivery } from "../store/writes/record-events.ts";
 import { attemptDelivery, type AttemptResult, type DelivererOptions } from "./attempt/deliverer.ts";
 import { DueReader, HORIZON_MS } from "./due-reader.ts";
@@ -131,8 +135,23 @@ export class DeliveryLoop implements Service {
 
   async #readAndOffer(keys: readonly DeliveryKey[]): Promise<void> {
     const { database, inlineResultBytesMax } = this.#options;
-    const rows = await this.#read(() => loadDeliveries(database, keys, inlineResultBytesMax));
-    for (const row of rows) this.#offer(row);
+    let left = keys;
+    while (left.length > 0) {
+      const page = left.slice(0, DUE_ROWS_MAX);
+      const rows = await this.#read(() => loadDeliveries(database, page, inlineResultBytesMax));
+      for (const row of rows) if (!row.isLeftOut) this.#offer(row);
+      const again = rows.filter((row) => row.isLeftOut && this.#hasRoomFor(row));
+      left = [...left.slice(DUE_ROWS_MAX), ...again.map(({ delivery }) => delivery)];
+    }
+  }
+
+  /** False when it is left to the database, which is remembered. */
+  #hasRoomFor(row: LoadedDelivery): boolean {
+    const { projectId, callbackOrigin, nextAttemptAtMs } = row.delivery;
+    if (this.outbox.roomFor(projectId, callbackOrigin) > 0) return true;
+    if (this.outbox.isFull) this.#noteIfFull(row);
+    else this.outbox.noteBacklog(projectId, callbackOrigin, nextAttemptAtMs);
+    return false;
   }
 
   /** Looks at everything due again, soon. */
@@ -174,17 +193,17 @@ export class DeliveryLoop implements Service {
   }
 
   /** Lets in what is read; returns all of it, let in or not. */
-  async #admit(load: () => Promise<readonly LoadedDelivery[]>): Promise<readonly LoadedDelivery[]> {
-    let all: readonly LoadedDelivery[] = [];
+  async #admit(load: () => Promise<readonly ReadDelivery[]>): Promise<readonly ReadDelivery[]> {
+    let all: readonly ReadDelivery[] = [];
     const rows = await this.#read(async () => (all = await load()));
     for (const row of rows) {
-      if (!this.outbox.admit(this.#callback(row))) this.#noteIfFull(row);
+      if (!row.isLeftOut && !this.outbox.admit(this.#callback(row))) this.#noteIfFull(row);
     }
     return all;
   }
 
   /** Keeps rows that are unchanged and owned by this node. */
-  async #read(load: () => Promise<readonly LoadedDelivery[]>): Promise<readonly LoadedDelivery[]> {
+  async #read(load: () => Promise<readonly ReadDelivery[]>): Promise<readonly ReadDelivery[]> {
     const ended = new Set<string>();
     this.#readsUnderWay.add(ended);
     try {

@@ -12,7 +12,7 @@ import {
   FEW_DUE_ROWS_MAX,
   loadDeliveries,
   loadDeliveriesOfOrigin,
-  type LoadedDelivery,
+  type ReadDelivery,
 } from "../store/deliveries/load-deliveries.ts";
 import type { OriginQueue } from "./outbox/origin-queue.ts";
 import type { Outbox } from "./outbox/outbox.ts";
@@ -31,7 +31,7 @@ export interface DueReaderOptions {
   readonly inlineResultBytesMax: number;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   /** Lets in what is read; returns all of it, let in or not. */
-  admit(load: () => Promise<readonly LoadedDelivery[]>): Promise<readonly LoadedDelivery[]>;
+  admit(load: () => Promise<readonly ReadDelivery[]>): Promise<readonly ReadDelivery[]>;
 }
 
 /**
@@ -126,15 +126,21 @@ export class DueReader {
     if (shardIds.length === 0) return [];
     const dueByMs = clock.now() + HORIZON_MS;
     const page = await findDueDeliveries(database, { shardIds, dueByMs, after });
-    const wanted = this.#wanted(page);
-    if (wanted.length > 0) {
-      await this.#options.admit(() => loadDeliveries(database, wanted, inlineResultBytesMax));
+    let wanted = this.#wanted(page);
+    while (wanted.length > 0) {
+      const keys = wanted;
+      const read = await this.#options.admit(() =>
+        loadDeliveries(database, keys, inlineResultBytesMax),
+      );
+      wanted = this.#wanted(
+        read.filter(({ isLeftOut }) => isLeftOut).map(({ delivery }) => delivery),
+      );
     }
     return page;
   }
 
   /** Those that there is room for; the others are remembered as their origin's backlog. */
-  #wanted(page: readonly DueDelivery[]): DueDelivery[] {
+  #wanted<Due extends DueDelivery>(page: readonly Due[]): Due[] {
     const { outbox } = this.#options;
     const rooms = new Map<string, number>();
     return page.filter(({ id, projectId, callbackOrigin, nextAttemptAtMs }) => {
@@ -189,8 +195,10 @@ export class DueReader {
       inlineResultBytesMax,
     };
     const rows = await this.#options.admit(() => loadDeliveriesOfOrigin(database, query));
-    const last = rows.at(-1)?.delivery;
-    const isAll = rows.length < (isFew ? FEW_DUE_ROWS_MAX : DUE_ROWS_MAX);
+    const leftOut = rows.findIndex(({ isLeftOut }) => isLeftOut);
+    const read = leftOut === -1 ? rows : rows.slice(0, leftOut);
+    const last = read.at(-1)?.delivery;
+    const isAll = leftOut === -1 && rows.length < (isFew ? FEW_DUE_ROWS_MAX : DUE_ROWS_MAX);
     return isAll || last === undefined ? null : positionOf(last);
   }
 

@@ -19,7 +19,15 @@ export interface LoadedDelivery {
   readonly wasTooLarge: boolean;
 }
 
-type Row = OwedDelivery & EventContent & Pick<LoadedDelivery, "resultBytes" | "wasTooLarge">;
+/** A delivery that was read for sending. */
+export interface ReadDelivery extends LoadedDelivery {
+  /** Its result was not read, since those before it in the same read are large. */
+  readonly isLeftOut: boolean;
+}
+
+type Row = OwedDelivery &
+  EventContent &
+  Pick<ReadDelivery, "resultBytes" | "wasTooLarge" | "isLeftOut">;
 
 // Looked up for retries only. A redelivery by hand starts with the whole result again.
 const WAS_TOO_LARGE = `
@@ -28,6 +36,12 @@ const WAS_TOO_LARGE = `
     where attempt.shard_id = delivery.shard_id and attempt.delivery_id = delivery.id
       and attempt.number > delivery.attempts_before and attempt.http_status = 413
   )`;
+
+/**
+ * Results of one read, in bytes, and one result more. So the memory that a read takes does not depend on
+ * how large the results of a project are.
+ */
+export const LOADED_BYTES_MAX = 8 * 1024 * 1024;
 
 // A result is read only where it will be sent inline.
 const SELECT = `
@@ -40,14 +54,22 @@ select delivery.id, delivery.shard_id as "shardId", delivery.project_id as "proj
   event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",
   upstream_updated_at as "updatedAt", error, result_bytes as "resultBytes",
   "wasTooLarge",
-  case when payload = 'full' and not "wasTooLarge" and result_bytes between 1 and $1
+  case when inline.bytes > 0 and coalesce(sum(inline.bytes) over before, 0) < ${LOADED_BYTES_MAX}
     then ${WHOLE_RESULT} end as result,
+  inline.bytes > 0 and coalesce(sum(inline.bytes) over before, 0) >= ${LOADED_BYTES_MAX} as "isLeftOut",
   event.progress, event.result_fetch as "resultFetch"
 from due as delivery
 cross join lateral (select ${WAS_TOO_LARGE} as "wasTooLarge") as refused
 join subscriptions as subscription
   on subscription.shard_id = delivery.shard_id and subscription.id = delivery.subscription_id
 join events as event on event.shard_id = delivery.shard_id and event.id = delivery.event_id
+cross join lateral (
+  select case when payload = 'full' and not "wasTooLarge" and result_bytes between 1 and $1
+    then result_bytes else 0 end as bytes
+) as inline
+window before as (
+  order by next_attempt_at, delivery.id rows between unbounded preceding and 1 preceding
+)
 order by next_attempt_at, delivery.id
 `;
 
@@ -63,12 +85,12 @@ due as materialized (
 )
 ${SELECT}`;
 
-/** Those of the given deliveries that are pending. */
+/** Those of the given deliveries that are pending, the earliest due first. */
 export async function loadDeliveries(
   database: Database,
   keys: readonly { readonly shardId: number; readonly id: string }[],
   inlineResultBytesMax: number,
-): Promise<LoadedDelivery[]> {
+): Promise<ReadDelivery[]> {
   const parameters = [inlineResultBytesMax, ...KEYS.parameters(keys)];
   const rows = await database.run("load-deliveries", (sql) =>
     sql.unsafe<Row[]>(LOAD_BY_ID, parameters, { prepare: true }),
@@ -115,7 +137,7 @@ export interface OriginQuery {
 export async function loadDeliveriesOfOrigin(
   database: Database,
   query: OriginQuery,
-): Promise<LoadedDelivery[]> {
+): Promise<ReadDelivery[]> {
   const { after } = query;
   const rows = await database.run("load-deliveries-of-origin", (sql) =>
     sql.unsafe<Row[]>(
@@ -136,7 +158,7 @@ export async function loadDeliveriesOfOrigin(
 }
 
 /** One row has all three: the delivery, its event, and the size of the result. */
-function loaded(row: Row): LoadedDelivery {
-  const { resultBytes, wasTooLarge } = row;
-  return { delivery: row, event: row, resultBytes, wasTooLarge };
+function loaded(row: Row): ReadDelivery {
+  const { resultBytes, wasTooLarge, isLeftOut } = row;
+  return { delivery: row, event: row, resultBytes, wasTooLarge, isLeftOut };
 }
