@@ -118,6 +118,18 @@ describe("owed deliveries", () => {
     expect(harness.sent.all).toHaveLength(2500);
   });
 
+  test("owed deliveries with large results are read in steps of bounded size, named or found, and all are sent", async () => {
+    const result = JSON.stringify("x".repeat(200_000));
+    const owed = await harness.owe(100, 0, result);
+    await harness.loop.deliver(owed.slice(0, 60));
+    await harness.nextRead();
+    await harness.over(100);
+    expect(harness.sent.all).toHaveLength(100);
+    expect(harness.sent.all.every(({ body }) => body.length > result.length)).toBe(true);
+    // At most 8 MiB in each.
+    expect(harness.reads.all.filter((name) => name === "load-deliveries").length).toBe(3);
+  });
+
   test("owed deliveries are sent only for the node's own shards", async () => {
     const [delivery] = await harness.owe(1);
     harness.ownedShards = harness.ownedShards.filter((shardId) => shardId !== delivery?.shardId);

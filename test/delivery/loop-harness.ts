@@ -30,6 +30,7 @@ export interface SentCallback {
 const ROUND_INTERVAL_MS = 1000;
 /** Attempts that the lane to an origin has in progress at once. */
 export const LANE_CONCURRENCY = 32;
+const INLINE_RESULT_BYTES_MAX = 256 * 1024;
 const READS = new Set(["find-due-deliveries", "load-deliveries", "load-deliveries-of-origin"]);
 
 /** Deliveries that are exhausted while their origin fails have a recorded attempt that was never sent. */
@@ -86,7 +87,7 @@ export class LoopHarness {
         }),
       },
       callbackTimeoutMs: 1000,
-      inlineResultBytesMax: 1000,
+      inlineResultBytesMax: INLINE_RESULT_BYTES_MAX,
       shards: shardsIn(() => this.ownedShards),
       resultLinks: { urlOf: (eventId) => `http://gateway.test/${eventId}` },
       signingKeys: { of: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]) },
@@ -110,23 +111,24 @@ export class LoopHarness {
   }
 
   /** Jobs that have ended, as another node left them: so many deliveries are owed. */
-  async owe(count: number, dueInMs = 0): Promise<OwedDelivery[]> {
+  async owe(count: number, dueInMs = 0, result?: string): Promise<OwedDelivery[]> {
     const owed: OwedDelivery[] = [];
     // A job with more subscriptions than this owes them in steps.
     while (owed.length < count) {
-      owed.push(...(await this.#oweByJob(Math.min(500, count - owed.length), dueInMs)));
+      owed.push(...(await this.#oweByJob(Math.min(500, count - owed.length), dueInMs, result)));
     }
     return owed;
   }
 
-  async #oweByJob(count: number, dueInMs: number): Promise<OwedDelivery[]> {
+  async #oweByJob(count: number, dueInMs: number, result?: string): Promise<OwedDelivery[]> {
     const jobId = `job-${Math.random()}`;
     const rows = Array.from({ length: count }, () => acceptRow(jobId));
     const [accepted] = await acceptSubscriptions(this.database, rows);
     if (accepted?.kind !== "accepted") throw new Error("not accepted");
     const { shardId, jobRowId } = accepted.subscription;
     const occurredAtMs = this.clock.now() + dueInMs;
-    const ending = completedRow({ shardId, jobRowId }, { occurredAtMs });
+    const large = result === undefined ? {} : { result, resultBytes: result.length };
+    const ending = completedRow({ shardId, jobRowId }, { occurredAtMs, ...large });
     const [recorded] = await recordEvents(this.database, [ending]);
     return [...(recorded?.owed ?? [])];
   }
@@ -148,7 +150,7 @@ export class LoopHarness {
 
   /** Hands a delivery over in memory, as the recorder of its event does. */
   async handOver(delivery: OwedDelivery): Promise<void> {
-    const [loaded] = await loadDeliveries(this.#direct, [delivery], 1000);
+    const [loaded] = await loadDeliveries(this.#direct, [delivery], INLINE_RESULT_BYTES_MAX);
     if (loaded !== undefined)
       this.loop.enqueue([loaded.delivery], loaded.event, loaded.resultBytes);
   }
