@@ -357,7 +357,7 @@ const JOBS_MAX = 10_000;
 /** Remembers the jobs that have as many subscriptions as they may, so that no more are stored. */
 class FullJobs {
   /** Until when, on the monotonic clock. When there are too many, the project with the most loses its oldest. */
-  readonly #until = new SharedCache<number, JobName>(JOBS_MAX);
+  readonly #until = new SharedCache<number>(JOBS_MAX);
 
   has(name: JobName, nowMs: number): boolean {
     if (this.#until.size === 0) return false;
