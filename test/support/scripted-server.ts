@@ -1,6 +1,7 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 
 /** A test server's response to a request. */
 export type Answer =
@@ -9,6 +10,8 @@ export type Answer =
       readonly headers?: Readonly<Record<string, string>>;
       /** A string or bytes are sent as they are, anything else as JSON. */
       readonly body?: unknown;
+      /** Sends the body in pieces of so many bytes, each in a chunk and a packet of its own. */
+      readonly pieceBytes?: number;
     }
   /** Takes the request and never answers. */
   | "hang"
@@ -84,9 +87,19 @@ export class ScriptedServer {
       request.socket.resetAndDestroy();
       return;
     }
-    const { status = 200, headers = {}, body = "" } = answer;
+    const { status = 200, headers = {}, body = "", pieceBytes = Infinity } = answer;
     response.writeHead(status, { "content-type": "application/json", ...headers });
-    response.end(typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body));
+    const whole = typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+    if (pieceBytes === Infinity) {
+      response.end(whole);
+      return;
+    }
+    const bytes = Buffer.from(whole);
+    for (let from = 0; from < bytes.length; from += pieceBytes) {
+      response.write(bytes.subarray(from, from + pieceBytes));
+      await nextTurn();
+    }
+    response.end();
   }
 }
 
