@@ -51,8 +51,11 @@ export function invalidHeaders(errors: readonly InvalidHeader[]) {
 export function tooManyAtOnce(allowed: number): ViaProblem {
   return {
     code: "project_limit_exceeded",
-    detail: `The project has ${allowed} requests in progress through the gateway, as many as it may.`,
+    detail:
+      `The project has ${allowed} requests in progress through the gateway, as many as it may. Repeat ` +
+      "this one when another has ended, or ask the operator for more.",
     headers: { "retry-after": "1" },
+    extensions: { limit: "via_requests", allowed },
   };
 }
 

@@ -24,6 +24,7 @@ export interface ViaProblem {
   readonly code: ProblemCode;
   readonly detail: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly extensions?: Readonly<Record<string, unknown>>;
   readonly errors?: readonly {
     readonly header?: string;
     readonly pointer?: string;

@@ -198,6 +198,15 @@ test("a receiver that callbacks may not go to is refused with the rule, without 
   expect((await receiver.takeOne("/direct")).problem).toBeNull();
 });
 
+test("a doctor without an API key says how to give one", async () => {
+  const none = { DATA_DIR: join(tmpdir(), "ringback-none"), XDG_CONFIG_HOME: tmpdir() };
+  const { checks } = await doctor({ ...none, RINGBACK_URL: gateway.url });
+  expect(checks["gateway"]).toMatchObject({
+    verdict: "skipped",
+    action: expect.stringContaining("ringback login"),
+  });
+});
+
 test("a laptop without any gateway of its own is told what was left out", async () => {
   const env = {
     RINGBACK_URL: gateway.url,

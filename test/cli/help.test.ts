@@ -42,6 +42,13 @@ test.each(COMMANDS)("help %s shows the same, at any depth", async (command) => {
   expect(code).toBe(0);
 });
 
+test("start says where its settings come from, as it has no options for them", async () => {
+  const { stderr } = await runCli(["start", "--port", "9000"]);
+  expect(stderr).toBe("unknown option '--port'\nSee: ringback help start\n");
+  const { stdout } = await runCli(["help", "start"]);
+  expect(stdout).toContain("PORT=9000 ringback start");
+});
+
 test("wrong arguments of a command name its own help", async () => {
   const { stderr } = await runCli(["key", "create"]);
   expect(stderr).toBe("missing required argument 'name'\nSee: ringback help key create\n");

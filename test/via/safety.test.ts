@@ -281,7 +281,12 @@ describe("a project", () => {
     await full.promise;
     const refused = await ask();
     expect(refused.headers.get("retry-after")).toBe("1");
-    expect(await refused.json()).toMatchObject({ code: "project_limit_exceeded" });
+    expect(refused.headers.get("ratelimit")).toBe('"via_requests";r=0;t=1');
+    expect(await refused.json()).toMatchObject({
+      code: "project_limit_exceeded",
+      limit: "via_requests",
+      allowed: AT_ONCE_MAX,
+    });
     const project = await scene.look("/v1/project");
     expect(project.limits.via_requests).toMatchObject({ allowed: AT_ONCE_MAX, used: AT_ONCE_MAX });
     const { text: metrics } = await scene.gateway.api("GET", "/metrics");

@@ -165,6 +165,7 @@ function explainOne(
     events: eventTypesOfMask(subscription.events),
     callbackOrigin:
       inbox === null ? new URL(subscription.callbackUrl).origin : `the inbox ${inbox}`,
+    inbox,
     job: {
       provider: job.provider,
       connection: job.connection ?? "unknown",

@@ -84,7 +84,7 @@ async function findRunning(flags: DoctorFlags, { cli, signal }: CommandRun): Pro
     if (!(error instanceof CliError)) throw error;
     const check =
       error.exitCode === EXIT.unauthorized
-        ? skipped("gateway", error.message)
+        ? skipped("gateway", error.message, error.hint)
         : failed("gateway", error.message, error.hint ?? "");
     return { ringback: null, check };
   }

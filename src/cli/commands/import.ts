@@ -94,7 +94,7 @@ async function importFile(
     return counts.refused === 0 ? EXIT.done : EXIT.failed;
   } catch (error) {
     out.progress(null);
-    progress.noteStop();
+    progress.noteStop(signal.aborted);
     throw error;
   } finally {
     if (input !== cli.stdin) input.destroy();
@@ -153,7 +153,9 @@ class Progress {
     this.#out.progress(`${counts.lines} lines ${verb}, ${counts.refused} of them refused …`);
   }
 
-  noteStop(): void {
+  /** Says how to go on, unless the command failed before anything could be stored. */
+  noteStop(isInterrupted: boolean): void {
+    if (this.#counts.lines === 0 && !isInterrupted) return;
     const remedy = "Run the same command again within 24 hours: no line is subscribed twice.";
     const stopped = `Stopped after ${this.#counts.lines} lines.`;
     this.#out.note(this.#isDryRun ? stopped : `${stopped} ${remedy}`);

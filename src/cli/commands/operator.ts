@@ -72,6 +72,11 @@ export const migrateCommand: AddCommand = (parent, commands) => {
 export const startCommand: AddCommand = (parent, commands) => {
   withJson(parent.command("start"))
     .description("start the gateway")
+    .addHelpText(
+      "after",
+      "\nSettings come from the environment: PORT, DATABASE_URL, RINGBACK_API_KEY and others, such as\n" +
+        "PORT=9000 ringback start. docs/reference/settings.md lists them.",
+    )
     .action(async (flags: CommonFlags) => {
       const { cli } = commands;
       const options = { printsLog: true, command: "start" };

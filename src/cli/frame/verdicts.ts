@@ -17,8 +17,8 @@ export function ok(name: string, detail: string): Check {
   return { name, verdict: "ok", detail, action: null };
 }
 
-export function skipped(name: string, detail: string): Check {
-  return { name, verdict: "skipped", detail, action: null };
+export function skipped(name: string, detail: string, action: string | null = null): Check {
+  return { name, verdict: "skipped", detail, action };
 }
 
 export function warning(name: string, detail: string, action: string): Check {

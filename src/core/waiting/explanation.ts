@@ -85,6 +85,8 @@ export interface ExplainedSubscription {
   readonly status: "active" | "delivering" | "delivered" | "exhausted" | "canceled" | "gone";
   readonly events: readonly EventType[];
   readonly callbackOrigin: string;
+  /** The inbox that gets the events in place of a callback URL. */
+  readonly inbox: string | null;
   readonly job: ExplainedJob;
   /** Null while none is owed. */
   readonly delivery: ExplainedDelivery | null;
@@ -151,6 +153,7 @@ function explainDelivered({
   events,
   delivery,
   callbackOrigin,
+  inbox,
 }: ExplainedSubscription): Explanation {
   const { ending } = job;
   if (ending !== null && !events.includes(endingEventType(ending))) {
@@ -161,6 +164,14 @@ function explainDelivered({
     );
   }
   const status = delivery?.lastAttempt?.httpStatus ?? null;
+  if (inbox !== null) {
+    return over(
+      "delivered",
+      `The event was stored in the inbox ${inbox}.`,
+      `Read it with GET /v1/inboxes/${inbox}/messages, or ringback inbox read ${inbox}. To get it again ` +
+        `at the end of the inbox, ${REDELIVER}`,
+    );
+  }
   const answered = status === null ? "accepted it" : `answered ${status}`;
   return over(
     "delivered",

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it, test } from "vitest";
 import { decideDeliveryWait, DELIVERY_WAITS } from "../../../src/core/waiting/delivery-wait.ts";
-import { REASONS } from "../../../src/core/waiting/explanation.ts";
+import { explain, REASONS } from "../../../src/core/waiting/explanation.ts";
 import { decideJobWait, JOB_WAITS } from "../../../src/core/waiting/job-wait.ts";
 import { LANE_FREE, mergeOriginStatuses } from "../../../src/core/waiting/lane-status.ts";
 
@@ -11,6 +11,30 @@ test("every reason and everything that is waited for is explained in the documen
   const page = readFileSync(new URL("../../../docs/delivery.md", import.meta.url), "utf8");
   const words = [...REASONS, ...JOB_WAITS, ...DELIVERY_WAITS];
   expect(words.filter((word) => !page.includes(`\`${word}\``))).toEqual([]);
+});
+
+test("an event in an inbox is explained as one that is to be read", () => {
+  const job = {
+    provider: "pulse",
+    connection: "default",
+    pausedReason: null,
+    wait: null,
+    lastError: null,
+    acceptedAtMs: NOW,
+    deadlineAtMs: NOW,
+    ending: "completed",
+  } as const;
+  const explained = explain({
+    status: "delivered",
+    events: ["job.completed"],
+    callbackOrigin: "the inbox orders",
+    inbox: "orders",
+    job,
+    delivery: { wait: null, attemptCount: 0, lastAttempt: null },
+    nowMs: NOW,
+  });
+  expect(explained.summary).toBe("The event was stored in the inbox orders.");
+  expect(explained.action).toContain("ringback inbox read orders");
 });
 
 describe("a delivery", () => {
