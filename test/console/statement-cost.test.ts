@@ -76,6 +76,7 @@ test("a few that need attention are found behind thousands of newer ones, and co
     "subscriptions?status=exhausted",
     "jobs?status=failed",
     "jobs?status=processing",
+    "jobs?status=live",
     "jobs?deadline=near",
   ]) {
     expect(await rowsOf(path), path).toBe(FEW);
@@ -91,9 +92,13 @@ async function paths(): Promise<string[]> {
   return [
     ...pages.map(({ path }) => path.slice(1)).filter((path) => path !== ""),
     `jobs/job_${job?.id.replaceAll("-", "")}`,
-    ...["status=failed", "status=completed", "status=processing", "deadline=near"].map(
-      (filter) => `jobs?${filter}`,
-    ),
+    ...[
+      "status=failed",
+      "status=completed",
+      "status=processing",
+      "status=live",
+      "deadline=near",
+    ].map((filter) => `jobs?${filter}`),
     ...["provider=none", "connection=none", "period=1h", "q=none"].map((one) => `jobs?${one}`),
     ...["status=exhausted", "status=gone", "metadata=a%3D1", "job=none", "period=1h"].map(
       (filter) => `subscriptions?${filter}`,

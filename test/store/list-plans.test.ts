@@ -77,6 +77,7 @@ const EVERY_JOB = {
   provider: null,
   connection: null,
   createdAfterMs: null,
+  isLive: false,
   nearDeadlineAtMs: null,
 } as const;
 const EVERY_EVENT = {

@@ -55,6 +55,7 @@ function list(services: ApiServices): Route {
         provider: query.provider ?? null,
         connection: query.connection ?? null,
         createdAfterMs: query.created_after ?? null,
+        isLive: query.live,
         nearDeadlineAtMs: query.near_deadline ? services.clock.now() : null,
       }),
     async items(rows, { database }) {
@@ -183,6 +184,7 @@ function explainByName(services: ApiServices): Route {
         provider: query.provider ?? null,
         connection: query.connection ?? null,
         createdAfterMs: null,
+        isLive: false,
         nearDeadlineAtMs: null,
       });
       const [job] = rows;

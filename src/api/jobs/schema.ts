@@ -74,6 +74,11 @@ export const jobFiltersSchema = z.strictObject({
   provider: nameSchema.optional(),
   connection: nameSchema.optional(),
   created_after: timeParameter,
+  live: flagParameter.openapi({
+    type: "boolean",
+    default: false,
+    description: "Only those that have not ended: pending or processing.",
+  }),
   near_deadline: flagParameter.openapi({
     type: "boolean",
     default: false,

@@ -96,6 +96,7 @@
     localTimes();
     showState(isPaused ? "paused" : "live");
     const isRead = event.detail.ctx.readFrom !== undefined;
+    if (!isRead) showSection();
     if (!isRead && document.activeElement === document.body) {
       document.querySelector("#main")?.focus({ preventScroll: true });
     }
@@ -133,6 +134,21 @@
     document.cookie = `ringback_theme=${theme}; path=/; max-age=31536000; samesite=strict`;
   }
 
+  /** Selects all boxes of this name; all selected ones are given up. */
+  function selectAll(name) {
+    const boxes = [...document.querySelectorAll(`input[type="checkbox"][name="${name}"]`)];
+    const isEach = boxes.every((box) => box.checked);
+    for (const box of boxes) box.checked = !isEach;
+  }
+
+  /** On a phone, the sections are one line, of which a part is seen. */
+  function showSection() {
+    const current = document.querySelector('.side [aria-current="page"]');
+    const strip = current?.closest("nav");
+    if (strip === null || strip === undefined || strip.scrollWidth <= strip.clientWidth) return;
+    strip.scrollLeft = current.offsetLeft - (strip.clientWidth - current.offsetWidth) / 2;
+  }
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button === null) return;
@@ -141,7 +157,8 @@
         button.dataset.copied = "";
         setTimeout(() => delete button.dataset.copied, COPIED_MS);
       });
-    } else if (button.dataset.pause !== undefined) togglePause();
+    } else if (button.dataset.selectAll !== undefined) selectAll(button.dataset.selectAll);
+    else if (button.dataset.pause !== undefined) togglePause();
     else if (button.dataset.themeSwitch !== undefined) nextTheme();
   });
 
@@ -169,5 +186,6 @@
   });
 
   localTimes();
+  showSection();
   showState("live");
 })();

@@ -10,6 +10,8 @@ import {
   filterForm,
   isFiltered,
   listPager,
+  noneSoFar,
+  originOf,
   PERIOD_OPTIONS,
   readFilter,
 } from "../view/filter.ts";
@@ -37,7 +39,7 @@ export const deliveryListPage = definePage({
       event_type: filter.event,
       error_code: filter.error,
       job_id: filter.job,
-      callback_origin: filter.origin,
+      callback_origin: originOf(filter.origin),
       created_after: beginOf(filter.period, nowMs),
       limit: PAGE_SIZE,
       cursor: query.get("cursor"),
@@ -81,7 +83,7 @@ function fields(filter: Filter): Markup {
   ${select("status", "Status", statusOptions(DELIVERY_STATUSES), filter.status)}
   ${select("event", "Event", statusOptions(EVENT_TYPES), filter.event)}
   ${select("error", "Last error", statusOptions(ATTEMPT_ERROR_CODES), filter.error)}
-  ${textField("origin", "Callback origin", filter.origin, { placeholder: "https://app.example.com" })}
+  ${textField("origin", "Callback URL or origin", filter.origin, { placeholder: "https://app.example.com" })}
   ${select("period", "Created", PERIOD_OPTIONS, filter.period)}`;
 }
 
@@ -93,6 +95,9 @@ function sendAgain(filter: Filter, { links, csrfToken, nowMs }: PageRequest): Ma
     <form id="${SELECTION}" method="post" action="${links.to("deliveries/redeliver", filter)}">
       <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
       <button>Send selected again</button>
+      <button class="scripted-only" type="button" data-select-all="delivery">
+        Select all shown
+      </button>
     </form>
     ${
       isCountable
@@ -100,7 +105,7 @@ function sendAgain(filter: Filter, { links, csrfToken, nowMs }: PageRequest): Ma
             <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
             <input type="hidden" name="status" value="${ofStatus}" />
             <input type="hidden" name="event" value="${event}" />
-            <input type="hidden" name="origin" value="${origin}" />
+            <input type="hidden" name="origin" value="${originOf(origin)}" />
             <input type="hidden" name="after" value="${beginOf(period, nowMs) ?? ""}" />
             <button>Send all that match again…</button>
           </form>`
@@ -115,12 +120,15 @@ function sendAgain(filter: Filter, { links, csrfToken, nowMs }: PageRequest): Ma
 function list(page: Page<ListedDelivery>, filter: Filter, request: PageRequest): Markup {
   const { links } = request;
   const { data, next_cursor: next } = page;
-  if (data.length === 0 && next === null) return nothingFound(filter, request);
+  const place = { path: "deliveries", filter };
+  if (data.length === 0) {
+    return next === null ? nothingFound(filter, request) : noneSoFar(request, place, next);
+  }
   return html`${table(
     "Deliveries, newest first",
     [
       ...(may(request, "subscriptions:write") ? [{ title: "Select", cell: box }] : []),
-      { title: "Status", cell: (one: ListedDelivery) => status(one.status) },
+      { title: "Status", cell: state },
       { title: "Event", cell: (one: ListedDelivery) => one.event_type },
       {
         title: "Job",
@@ -138,11 +146,16 @@ function list(page: Page<ListedDelivery>, filter: Filter, request: PageRequest):
       },
       { title: "Last error", cell: lastError },
       { title: "Created", cell: (one: ListedDelivery) => time(one.created_at) },
-      { title: "Next attempt", cell: (one: ListedDelivery) => time(one.next_attempt_at) },
     ],
     data,
   )}
-  ${listPager(request, { path: "deliveries", filter }, next)}`;
+  ${listPager(request, place, next)}`;
+}
+
+function state({ status: of, next_attempt_at: next }: ListedDelivery): Markup {
+  return next === null
+    ? status(of)
+    : html`${status(of)} <span class="quiet">next ${time(next)}</span>`;
 }
 
 function box({ id, job_id: job }: ListedDelivery): Markup {
@@ -165,7 +178,7 @@ function nothingFound(filter: Filter, { links }: PageRequest): Markup {
   return isFiltered(filter)
     ? emptyState(
         "No delivery matches",
-        html`<p><a class="button" href="${links.to("deliveries")}">Show all</a></p>`,
+        html`<p><a class="button" href="${links.to("deliveries")}">Show all deliveries</a></p>`,
       )
     : emptyState(
         "No deliveries yet",

@@ -7,11 +7,12 @@ import { actionButton, confirmButton, select } from "../view/forms.ts";
 import { jsonView } from "../view/json-view.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card, copy, facts, mono } from "../view/parts.ts";
-import { time } from "../view/time.ts";
+import { sentence, time } from "../view/time.ts";
 import { resultView } from "./result-view.ts";
 import { subscriptionCard } from "./subscription-card.ts";
 import { timeline } from "./timeline.ts";
-import { upstreamCards } from "./upstream-view.ts";
+import { nextSteps } from "./next-steps.ts";
+import { answerCard, upstreamCard } from "./upstream-view.ts";
 
 const EVENTS_SHOWN = 50;
 
@@ -46,21 +47,23 @@ export const jobPage = definePage({
           <div>
             ${card("Timeline", timeline(explanation, events.data, request))}
             ${await resultView(explanation, request)}
+            ${isForOutsiders(request) ? NOTHING : answerCard(explanation, request)}
           </div>
           <div>
             ${card("Job", jobFacts(explanation, request), request.link === null ? inReference(request) : NOTHING)}
-            ${isForOutsiders(request) ? NOTHING : upstreamCards(explanation, request)}
+            ${isForOutsiders(request) ? NOTHING : upstreamCard(explanation)}
             ${rawCard("Progress", text, ["job", "progress"])}
             ${rawCard("Parameters", text, ["job", "params"])}
           </div>
         </div>
         <h2 id="subscriptions">Subscriptions</h2>
         ${explanation.subscriptions.map((subscription, index) =>
-          subscriptionCard(
-            subscription,
-            sliceRawJson(text, ["subscriptions", index, "subscription", "metadata"]) ?? "{}",
+          subscriptionCard(subscription, {
+            metadata:
+              sliceRawJson(text, ["subscriptions", index, "subscription", "metadata"]) ?? "{}",
+            isAlone: explanation.subscriptions.length === 1,
             request,
-          ),
+          }),
         )}
         ${
           explanation.has_more_subscriptions
@@ -77,18 +80,24 @@ function isUnsettled({ job, subscriptions }: JobExplanation): boolean {
 }
 
 /** The one thing that a person came for. */
-function why(
-  { reason, summary, action, job, subscriptions }: JobExplanation,
-  request: PageRequest,
-): Markup {
+function why(explanation: JobExplanation, request: PageRequest): Markup {
+  const { reason, summary, action, job, subscriptions, upstream } = explanation;
+  const isUnknown = job.ended_at === null && upstream.last_answer?.outcome === "unknown_status";
   const tone = job.ended_at === null || reason === "delivered" ? "calm" : "stuck";
   const open = subscriptions.find(({ subscription }) => subscription.status === "active");
   return html`<section class="why ${tone}" aria-label="Why">
-    <p class="summary">${summary}</p>
-    ${isForOutsiders(request) ? NOTHING : html`<p class="quiet">${action}</p>`}
+    <p class="summary">
+      ${sentence(summary)}
+      ${isUnknown && !isForOutsiders(request) ? html`<strong>${UNKNOWN_STATUS}</strong>` : NOTHING}
+    </p>
+    ${isForOutsiders(request) ? NOTHING : html`<p class="quiet">${sentence(action)}</p>`}
+    ${nextSteps(explanation, request)}
     ${open !== undefined && may(request, "subscriptions:write") ? liveActions(open, request) : NOTHING}
   </section>`;
 }
+
+const UNKNOWN_STATUS =
+  "Its last answer has a status that the definition of the provider does not know, which counts as running.";
 
 /** Seconds from now. */
 const EXTENSIONS = [

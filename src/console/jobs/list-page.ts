@@ -8,6 +8,8 @@ import {
   filterForm,
   isFiltered,
   listPager,
+  noneSoFar,
+  originOf,
   PERIOD_OPTIONS,
   readFilter,
 } from "../view/filter.ts";
@@ -35,7 +37,8 @@ export const jobListPage = definePage({
     const [page, stats] = await Promise.all([
       api.get<Page<Job>>("/v1/jobs", {
         job_id: filter.q,
-        status: filter.status,
+        status: filter.status === LIVE ? null : filter.status,
+        live: filter.status === LIVE ? "true" : null,
         provider: filter.provider,
         connection: filter.connection,
         created_after: beginOf(filter.period, nowMs),
@@ -45,6 +48,9 @@ export const jobListPage = definePage({
       }),
       api.get<Stats>("/v1/stats"),
     ]);
+    const elsewhere = page.data.length === 0 ? subscriptionsOf(filter.q) : null;
+    if (elsewhere !== null)
+      return redirect(`subscriptions?${new URLSearchParams(elsewhere).toString()}`);
     return {
       kind: "page",
       title: "Jobs",
@@ -84,12 +90,12 @@ function fields(filter: Filter): Markup {
         name="q"
         value="${filter.q}"
         data-search
-        placeholder="Job id, or job_… sub_… msg_… evt_…"
+        placeholder="Id, metadata or callback URL"
         autocomplete="off"
         spellcheck="false"
       />
     </label>
-    ${select("status", "Status", statusOptions(JOB_STATUSES), filter.status)}
+    ${select("status", "Status", STATUS_OPTIONS, filter.status)}
     ${select("period", "Created", PERIOD_OPTIONS, filter.period)}
     ${select("deadline", "Deadline", DEADLINE_OPTIONS, filter.deadline)}
     ${textField("provider", "Provider", filter.provider, { placeholder: "any" })}
@@ -101,16 +107,34 @@ const DEADLINE_OPTIONS = [
   { value: "near", text: "Near" },
 ];
 
+/** Jobs that have not ended, whatever they do. */
+export const LIVE = "live";
+
 export function statusOptions(
   names: readonly string[],
 ): readonly { readonly value: string; readonly text: string }[] {
   return [{ value: "", text: "Any" }, ...names.map((value) => ({ value, text: words(value) }))];
 }
 
+const STATUS_OPTIONS = [
+  ...statusOptions(JOB_STATUSES).slice(0, 1),
+  { value: LIVE, text: "live" },
+  ...statusOptions(JOB_STATUSES).slice(1),
+];
+
+/** Found among the subscriptions: a callback URL, or metadata such as `invoice=17`. Null for an id. */
+function subscriptionsOf(text: string): Readonly<Record<string, string>> | null {
+  if (/^https?:\/\//.test(text)) return { origin: originOf(text) };
+  return /^[^=]+=/.test(text) ? { metadata: text } : null;
+}
+
 function list(page: Page<Job>, filter: Filter, request: PageRequest): Markup {
   const { links } = request;
   const { data, next_cursor: next } = page;
-  if (data.length === 0 && next === null) return nothingFound(filter, request);
+  const place = { path: "jobs", filter };
+  if (data.length === 0) {
+    return next === null ? nothingFound(filter, request) : noneSoFar(request, place, next);
+  }
   return html`${table(
     "Jobs, newest first",
     [
@@ -131,7 +155,7 @@ function list(page: Page<Job>, filter: Filter, request: PageRequest): Markup {
     ],
     data,
   )}
-  ${listPager(request, { path: "jobs", filter }, next)}`;
+  ${listPager(request, place, next)}`;
 }
 
 function waits({ waiting_for: cause, last_error: error }: Job): Markup {
@@ -144,8 +168,9 @@ function nothingFound(filter: Filter, { links, publicUrl }: PageRequest): Markup
     return emptyState(
       "No job matches",
       html`<p>
-          Jobs are found by the whole id that their provider gave them, and are removed some time
-          after they ended.
+          Jobs are found by the whole id that their provider gave them, by the id of a subscription,
+          delivery or event, by metadata such as <code>invoice=17</code>, and by callback URL. They
+          are removed some time after they ended.
         </p>
         <p><a class="button" href="${links.to("jobs")}">Show all jobs</a></p>`,
     );

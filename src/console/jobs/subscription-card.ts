@@ -6,17 +6,23 @@ import { confirmButton } from "../view/forms.ts";
 import { jsonView } from "../view/json-view.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { copy, facts, mono, pre } from "../view/parts.ts";
-import { duration, time } from "../view/time.ts";
+import { duration, sentence, time } from "../view/time.ts";
 import { isTaken, outcomeOf } from "./timeline.ts";
 
-/**
- * A subscription with its deliveries, each with its attempts and what was sent.
- * @param metadata JSON text
- */
+/** A subscription with its deliveries, each with its attempts and what was sent. */
 export function subscriptionCard(
   explained: ExplainedSubscription,
-  metadata: string,
-  request: PageRequest,
+  {
+    metadata,
+    isAlone,
+    request,
+  }: {
+    /** JSON text. */
+    readonly metadata: string;
+    /** The page begins with the explanation of the only one. */
+    readonly isAlone: boolean;
+    readonly request: PageRequest;
+  },
 ): Markup {
   const { subscription, deliveries, summary, action } = explained;
   return html`<article class="card" id="${subscription.id}">
@@ -26,8 +32,12 @@ export function subscriptionCard(
       </h3>
       ${status(subscription.status)}
     </header>
-    <p>${summary}</p>
-    ${isForOutsiders(request) ? NOTHING : html`<p class="quiet">${action}</p>`}
+    ${
+      isAlone
+        ? NOTHING
+        : html`<p>${sentence(summary)}</p>
+            ${isForOutsiders(request) ? NOTHING : html`<p class="quiet">${sentence(action)}</p>`}`
+    }
     ${facts([
       ["Id", mono(subscription.id, { isCopied: true })],
       ["Created", time(subscription.created_at)],

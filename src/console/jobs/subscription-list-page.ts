@@ -9,6 +9,8 @@ import {
   filterForm,
   isFiltered,
   listPager,
+  noneSoFar,
+  originOf,
   PERIOD_OPTIONS,
   readFilter,
 } from "../view/filter.ts";
@@ -57,11 +59,6 @@ export const subscriptionListPage = definePage({
   },
 });
 
-/** A whole callback URL will do as well. */
-function originOf(text: string): string {
-  return URL.parse(text)?.origin ?? text;
-}
-
 function fields(filter: Filter, request: PageRequest): Markup {
   const metadata = { placeholder: "invoice=17" };
   return html`${
@@ -80,7 +77,11 @@ type Row = Subscription & { readonly metadataText: string };
 
 function list(page: Page<Row>, filter: Filter, request: PageRequest): Markup {
   const { links } = request;
-  if (page.data.length === 0 && page.next_cursor === null) return nothingFound(filter, request);
+  const { next_cursor: next } = page;
+  const place = { path: "subscriptions", filter };
+  if (page.data.length === 0) {
+    return next === null ? nothingFound(filter, request) : noneSoFar(request, place, next);
+  }
   return html`${table(
     "Subscriptions, newest first",
     [
@@ -105,7 +106,7 @@ function list(page: Page<Row>, filter: Filter, request: PageRequest): Markup {
     ],
     page.data,
   )}
-  ${listPager(request, { path: "subscriptions", filter }, page.next_cursor)}`;
+  ${listPager(request, place, next)}`;
 }
 
 function nothingFound(filter: Filter, { links }: PageRequest): Markup {

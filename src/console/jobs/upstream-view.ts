@@ -8,15 +8,19 @@ import { time } from "../view/time.ts";
 
 type RawAnswer = NonNullable<JobExplanation["upstream"]["raw_answer"]>;
 
-/** The job's connection and API, and the latest answer as it came. */
-export function upstreamCards(explanation: JobExplanation, request: PageRequest): Markup {
+/** The job's connection and API. */
+export function upstreamCard(explanation: JobExplanation): Markup {
+  return card("Upstream", upstreamFacts(explanation));
+}
+
+/** The latest answer as it came. */
+export function answerCard(explanation: JobExplanation, request: PageRequest): Markup {
   const { raw_answer: raw } = explanation.upstream;
-  return html`${card("Upstream", upstreamFacts(explanation))}
-  ${card(
+  return card(
     "Last upstream answer",
     raw === null ? noAnswer(explanation) : rawAnswer(raw),
     may(request, "admin") ? askNow(explanation, request) : NOTHING,
-  )}`;
+  );
 }
 
 function upstreamFacts({ upstream, facts_from: source, as_of: asOf }: JobExplanation): Markup {
@@ -47,7 +51,7 @@ function rawAnswer({ at, http_status: code, headers, body, body_bytes: bytes }: 
   const shownBytes = Buffer.byteLength(body);
   return html`<p><strong>HTTP ${code}</strong> <span class="quiet">${time(at)}</span></p>
     <details id="answer-headers">
-      <summary>${head.length} headers</summary>
+      <summary>${head.length === 1 ? "1 header" : `${head.length} headers`}</summary>
       ${pre(head.join("\n"))}
     </details>
     <div class="spaced">

@@ -4,10 +4,12 @@ import type {
   Connection,
   ConnectionLoads,
   GatewayNode,
+  OperationalEvent,
   Page,
   Stats,
   StatsHistory,
 } from "../http/models.ts";
+import { LIVE } from "../jobs/list-page.ts";
 import { definePage, may, type PageRequest } from "../http/page.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card } from "../view/parts.ts";
@@ -24,13 +26,16 @@ export const overviewPage = definePage({
   async show(request) {
     const { api, nowMs } = request;
     const isAdmin = may(request, "admin");
-    const [stats, history, origins, connections, nodes, loads] = await Promise.all([
+    const [stats, history, origins, connections, nodes, loads, unknown] = await Promise.all([
       api.get<Stats>("/v1/stats"),
       api.get<StatsHistory>("/v1/stats/history"),
       api.get<Page<CallbackOrigin>>("/v1/callback-origins", { limit: 100 }),
       isAdmin ? api.get<Page<Connection>>("/v1/connections", { limit: 100 }) : NO_PAGE,
       isAdmin ? api.get<Page<GatewayNode>>("/v1/nodes") : NO_PAGE,
       isAdmin ? api.get<ConnectionLoads>("/v1/connection-loads") : null,
+      isAdmin
+        ? api.get<Page<OperationalEvent>>("/v1/operational-events", UNKNOWN_STATUSES)
+        : NO_PAGE,
     ]);
     const troubles = troublesOf({
       stats,
@@ -38,6 +43,7 @@ export const overviewPage = definePage({
       connections: connections.data,
       loads: new Map(loads?.data.map((one) => [one.connection_id, one.total])),
       nodes: nodes.data,
+      unknownStatuses: unknown.data,
       nowMs,
     });
     return {
@@ -61,6 +67,9 @@ export const overviewPage = definePage({
   },
 });
 
+/** The latest of each provider. */
+const UNKNOWN_STATUSES = { type: "provider.unknown_status", limit: 5 } as const;
+
 /** Only admin keys may see them. */
 const NO_PAGE: Page<never> = { data: [], next_cursor: null };
 
@@ -69,7 +78,7 @@ function tiles(stats: Stats, { links }: PageRequest): Markup {
   const live = of(jobs, "pending") + of(jobs, "processing");
   const about = jobs.estimated || deliveries.estimated;
   return html`<dl class="tiles">
-    ${tile("Live jobs", count(live), links.to("jobs", { status: "processing" }))}
+    ${tile("Live jobs", count(live), links.to("jobs", { status: LIVE }))}
     ${tile("Completed jobs", count(of(jobs, "completed"), about), links.to("jobs", { status: "completed" }))}
     ${tile("Failed jobs", count(of(jobs, "failed"), about), links.to("jobs", { status: "failed" }))}
     ${tile("Pending deliveries", count(of(deliveries, "pending")), links.to("deliveries", { status: "pending" }))}

@@ -4,10 +4,11 @@ import type {
   Connection,
   GatewayNode,
   LoadOfConnection,
+  OperationalEvent,
   Stats,
 } from "../http/models.ts";
 import type { PageRequest } from "../http/page.ts";
-import { status, words } from "../view/badge.ts";
+import { badge, status, words } from "../view/badge.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { duration } from "../view/time.ts";
 
@@ -32,17 +33,21 @@ export interface Scene {
   /** Over all nodes, by the connection's id. */
   readonly loads: ReadonlyMap<string, LoadOfConnection["total"]>;
   readonly nodes: readonly GatewayNode[];
+  /** The latest of each provider, in the last day. */
+  readonly unknownStatuses: readonly OperationalEvent[];
   readonly nowMs: number;
 }
 
 /** Problems that need attention, worst first. */
-export function troublesOf({ stats, origins, connections, loads, nodes, nowMs }: Scene): Trouble[] {
+export function troublesOf(scene: Scene): Trouble[] {
+  const { stats, origins, connections, loads, nodes, unknownStatuses, nowMs } = scene;
   return [
     ...troubleOfNodes(nodes),
     ...connections.flatMap((one) => troubleOfConnection(one, loads.get(one.id) ?? one.load)),
     ...origins.flatMap((one) => troubleOfOrigin(one, nowMs)),
     ...troubleOfDeliveries(stats),
     ...troubleOfDeadlines(stats),
+    ...unknownStatuses.map(troubleOfUnknownStatus),
   ].toSorted((a, b) => a.rank - b.rank);
 }
 
@@ -59,7 +64,7 @@ export function troubleList(troubles: readonly Trouble[], { links }: PageRequest
         .slice(0, SHOWN_MAX)
         .map(
           ({ badge, text, path }) =>
-            html`<li>${badge} <span>${text}</span> <a href="${links.to(path)}">Look</a></li>`,
+            html`<li>${badge} <span>${text}</span> <a href="${links.to(path)}">Open</a></li>`,
         )}
     </ul>
     ${left > 0 ? html`<p class="quiet">and ${left} more</p>` : NOTHING}`;
@@ -143,6 +148,18 @@ function troubleOfDeadlines({ jobs, jobs_near_deadline: near }: Stats): Trouble[
       rank: 5,
     },
   ];
+}
+
+function troubleOfUnknownStatus({ data }: OperationalEvent): Trouble {
+  const text = (name: string): string => (typeof data[name] === "string" ? data[name] : "");
+  return {
+    badge: badge("unknown status", "warn"),
+    text: html`Provider <strong>${text("provider")}</strong> answered the status
+      <code>${text("status")}</code>, which its definition does not know: such jobs count as
+      running. Try the definition on the job, and add the status to it.`,
+    path: `providers/${encodeURIComponent(text("provider"))}/try?${new URLSearchParams({ kind: "job", job: text("job_id") }).toString()}`,
+    rank: 5,
+  };
 }
 
 function counted(count: number, one: string, many: string): string {

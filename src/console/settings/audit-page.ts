@@ -24,12 +24,12 @@ export const auditPage = definePage({
         ${table(
           "Changes, newest first",
           [
+            { title: "Time", cell: (entry) => time(entry.created_at) },
             { title: "Change", cell: (entry) => entry.action },
             { title: "Subject", cell: (entry) => mono(entry.subject) },
             { title: "Details", cell: detailsOf },
             { title: "By", cell: actorOf },
-            { title: "From", cell: (entry) => mono(entry.address ?? "this machine") },
-            { title: "Time", cell: (entry) => time(entry.created_at) },
+            { title: "From", cell: (entry) => entry.address ?? "this machine" },
           ],
           data,
         )}

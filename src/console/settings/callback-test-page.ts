@@ -21,7 +21,7 @@ const SCOPE = "subscriptions:write";
 export const callbackTestPage = definePage({
   path: PATH,
   scope: SCOPE,
-  show: (request) => Promise.resolve(page(request, "", NOTHING)),
+  show: (request) => Promise.resolve(page(request, request.query.get("url") ?? "", NOTHING)),
 });
 
 /** Sends one signed event to a receiver, and shows the whole exchange. */

@@ -4,8 +4,16 @@ import type { Page, StoredEvent } from "../http/models.ts";
 import { definePage } from "../http/page.ts";
 import { statusOptions } from "../jobs/list-page.ts";
 import { status } from "../view/badge.ts";
-import { beginOf, filterForm, listPager, PERIOD_OPTIONS, readFilter } from "../view/filter.ts";
+import {
+  beginOf,
+  filterForm,
+  listPager,
+  noneSoFar,
+  PERIOD_OPTIONS,
+  readFilter,
+} from "../view/filter.ts";
 import { select } from "../view/forms.ts";
+import { NOTHING } from "../view/markup.ts";
 import { emptyState, mono, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
 
@@ -25,39 +33,43 @@ export const eventListPage = definePage({
       limit: PAGE_SIZE,
       cursor: query.get("cursor"),
     });
+    const next = page.next_cursor;
+    const place = { path: "events", filter };
     const shown =
-      page.data.length === 0
-        ? emptyState(
-            "No events",
-            html`<p>
-              Each ending of a job is an event, and so is progress that a subscription asked for.
-              <a href="${links.to("jobs")}">Jobs</a> has the command that makes the first one.
-            </p>`,
-          )
-        : table(
-            "Events, newest first",
-            [
-              { title: "Time", cell: (event) => time(event.timestamp) },
-              { title: "Event", cell: (event) => event.type },
-              { title: "Status", cell: (event) => status(event.data.status) },
-              {
-                title: "Job",
-                cell: (event) =>
-                  html`<a class="row" href="${links.to(`jobs/${event.job.id}`)}"
-                    >${mono(event.data.job_id)}</a
-                  >`,
-              },
-              { title: "Provider", cell: (event) => event.data.provider },
-              {
-                title: "Error",
-                cell: (event) =>
-                  html`<span class="error" title="${event.data.error ?? ""}"
-                    >${event.data.error ?? ""}</span
-                  >`,
-              },
-            ],
-            page.data,
-          );
+      page.data.length === 0 && next !== null
+        ? noneSoFar(request, place, next)
+        : page.data.length === 0
+          ? emptyState(
+              "No events",
+              html`<p>
+                Each ending of a job is an event, and so is progress that a subscription asked for.
+                <a href="${links.to("jobs")}">Jobs</a> has the command that makes the first one.
+              </p>`,
+            )
+          : table(
+              "Events, newest first",
+              [
+                { title: "Time", cell: (event) => time(event.timestamp) },
+                { title: "Event", cell: (event) => event.type },
+                { title: "Status", cell: (event) => status(event.data.status) },
+                {
+                  title: "Job",
+                  cell: (event) =>
+                    html`<a class="row" href="${links.to(`jobs/${event.job.id}`)}"
+                      >${mono(event.data.job_id)}</a
+                    >`,
+                },
+                { title: "Provider", cell: (event) => event.data.provider },
+                {
+                  title: "Error",
+                  cell: (event) =>
+                    html`<span class="error" title="${event.data.error ?? ""}"
+                      >${event.data.error ?? ""}</span
+                    >`,
+                },
+              ],
+              page.data,
+            );
     return {
       kind: "page",
       title: "Events",
@@ -70,7 +82,7 @@ export const eventListPage = definePage({
           html`${select("type", "Event", statusOptions(EVENT_TYPES), filter.type)}
           ${select("period", "Time", PERIOD_OPTIONS, filter.period)}`,
         )}
-        ${shown} ${listPager(request, { path: "events", filter }, page.next_cursor)}`,
+        ${shown} ${page.data.length === 0 ? NOTHING : listPager(request, place, next)}`,
     };
   },
 });

@@ -70,16 +70,31 @@ function limitTable({ limits }: Project): Markup {
     [
       { title: "Limit", cell: ({ id }) => words(id) },
       { title: "Used", isNumber: true, cell: (row) => usedOf(row) },
-      { title: "Allowed", isNumber: true, cell: ({ allowed }) => allowed.toLocaleString("en-US") },
+      { title: "Allowed", isNumber: true, cell: ({ id, allowed }) => amount(id, allowed) },
     ],
     rows,
   );
 }
 
-function usedOf(of: { readonly used: number | null; readonly allowed: number }): Markup {
-  const { used, allowed } = of;
+interface Use {
+  readonly id: string;
+  readonly used: number | null;
+  readonly allowed: number;
+}
+
+/** Bytes in the unit that people count them in. */
+function amount(limit: string, value: number): string {
+  if (!limit.endsWith("bytes") || value < 1024) return value.toLocaleString("en-US");
+  const power = Math.min(BYTE_UNITS.length, Math.floor(Math.log2(value) / 10));
+  const inUnit = value / 1024 ** power;
+  return `${inUnit.toLocaleString("en-US", { maximumFractionDigits: 1 })} ${BYTE_UNITS[power - 1]}`;
+}
+
+const BYTE_UNITS = ["KiB", "MiB", "GiB", "TiB"] as const;
+
+function usedOf({ id, used, allowed }: Use): Markup {
   if (used === null) return html`<span class="quiet">–</span>`;
-  const text = used.toLocaleString("en-US");
+  const text = amount(id, used);
   return used > 0 && used >= allowed * NEARLY_USED
     ? html`<strong class="error">${text}</strong>`
     : html`${text}`;

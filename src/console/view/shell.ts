@@ -100,18 +100,22 @@ function navigation(options: ShellOptions): Markup {
       shown.length === 0
         ? NOTHING
         : html`<nav aria-label="Console">
-            <ul>
-              ${shown.map(
-                ([name, { title, path }]) =>
-                  html`<li>
-                    <a
-                      href="${links.to(path)}"
-                      ${name === section ? raw('aria-current="page"') : NOTHING}
-                      >${title}</a
-                    >
-                  </li>`,
-              )}
-            </ul>
+            ${[...Map.groupBy(shown, ([, { group }]) => group)].map(
+              ([group, sections]) =>
+                html`<p class="group" id="nav-${group}">${group}</p>
+                  <ul aria-labelledby="nav-${group}">
+                    ${sections.map(
+                      ([name, { title, path }]) =>
+                        html`<li>
+                          <a
+                            href="${links.to(path)}"
+                            ${name === section ? raw('aria-current="page"') : NOTHING}
+                            >${title}</a
+                          >
+                        </li>`,
+                    )}
+                  </ul>`,
+            )}
           </nav>`
     }
     <div class="foot">

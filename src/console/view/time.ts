@@ -10,6 +10,13 @@ export function time(iso: string | null): Markup {
   return html`<time datetime="${iso}" title="${utc(iso)}">${utc(iso)}</time>`;
 }
 
+const ISO_TIME = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
+
+/** A sentence of the API, in which each time is shown as the reader's own. */
+export function sentence(text: string): Markup {
+  return html`${text.split(ISO_TIME).map((part, index) => (index % 2 === 1 ? time(part) : part))}`;
+}
+
 function utc(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }

@@ -72,6 +72,8 @@ export interface JobQuery {
   readonly connection: string | null;
   /** Epoch milliseconds. */
   readonly createdAfterMs: number | null;
+  /** Only those that have not ended. */
+  readonly isLive: boolean;
   /** Only live ones that have used nine tenths of their time at this moment; null for all. */
   readonly nearDeadlineAtMs: number | null;
 }
@@ -85,6 +87,7 @@ type PageParameters = PageWindow &
     status: JobStatus | null;
     provider: string | null;
     connection: string | null;
+    isLive: boolean;
     nearDeadlineAtMs: number | null;
   }>;
 
@@ -190,6 +193,7 @@ function matching(
         isIfGiven(job.status, given.status),
         isIfGiven(job.provider, given.provider),
         isIfGiven(connections.name, given.connection),
+        sql`(not ${given.isLive}::boolean or ${job.status} in ('pending', 'processing'))`,
         sql`(${given.nearDeadlineAtMs}::float8 is null
           or ${isNearDeadline(sql`job`, timeOf(given.nearDeadlineAtMs))})`,
         isListed,
@@ -242,6 +246,7 @@ export async function findJobs(database: Database, query: JobQuery): Promise<Pag
     query.status !== null ||
     query.provider !== null ||
     query.connection !== null ||
+    query.isLive ||
     query.nearDeadlineAtMs !== null;
   const scan = scanOf(limit * SUBSCRIPTIONS_PER_JOB, isFiltered);
   const parameters = {
@@ -269,8 +274,8 @@ export async function findJobs(database: Database, query: JobQuery): Promise<Pag
 }
 
 /** Whether only live jobs can match. While they are few, all are looked at, however old they are. */
-function isOfLive({ status, nearDeadlineAtMs }: JobQuery): boolean {
-  return status === "pending" || status === "processing" || nearDeadlineAtMs !== null;
+function isOfLive({ status, isLive, nearDeadlineAtMs }: JobQuery): boolean {
+  return isLive || status === "pending" || status === "processing" || nearDeadlineAtMs !== null;
 }
 
 /** A job with the id of its position in the list, and its own id beside it. */
