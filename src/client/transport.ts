@@ -229,8 +229,10 @@ function errorOf({ status, headers, text }: Received): RingbackError {
     requestId: headers.get("x-request-id") ?? undefined,
     retryAfterS: retryAfterS(headers.get("retry-after")),
   };
-  if (problem === null) {
-    const message = `The gateway's address answered ${status}, and not as a gateway does: ${text.slice(0, PROBLEM_TEXT_MAX)}`;
+  if (!isOfGateway(problem)) {
+    const message =
+      problem?.detail ??
+      `The gateway's address answered ${status}, and not as a gateway does: ${text.slice(0, PROBLEM_TEXT_MAX)}`;
     return new RingbackError(message, { ...parts, code: "unexpected_answer" });
   }
   return new RingbackError(problem.detail, {
@@ -240,11 +242,16 @@ function errorOf({ status, headers, text }: Received): RingbackError {
   });
 }
 
+/** Other programs answer with problems of RFC 9457 too, without a code. */
+function isOfGateway(problem: Partial<Problem> | null): problem is Problem {
+  return typeof problem?.code === "string" && typeof problem.detail === "string";
+}
+
 /** Null when somebody else answered. */
-function problemIn(headers: Headers, text: string): Problem | null {
+function problemIn(headers: Headers, text: string): Partial<Problem> | null {
   if (headers.get("content-type")?.startsWith("application/problem+json") !== true) return null;
   try {
-    return JSON.parse(text) as Problem;
+    return JSON.parse(text) as Partial<Problem> | null;
   } catch {
     return null;
   }

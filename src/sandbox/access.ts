@@ -17,14 +17,15 @@ const TITLES: Readonly<Record<ProblemStatus, string>> = {
 const READING_METHODS = new Set(["GET", "HEAD"]);
 const OWN_SITES = new Set(["same-origin", "none"]);
 
-/** RFC 9457. */
+/** RFC 9457, with the gateway's code where the client of the gateway may meet it. */
 export function problem(
   c: Context,
   status: ProblemStatus,
   detail: string,
   title = TITLES[status],
 ): Response {
-  const body = { type: "about:blank", title, status, detail };
+  const code = status === 401 ? "unauthorized" : undefined;
+  const body = { type: "about:blank", title, status, detail, code };
   return c.json(body, status, { "content-type": "application/problem+json" });
 }
 

@@ -220,6 +220,19 @@ describe("an error", () => {
     });
   });
 
+  test("an error of another program that uses RFC 9457 keeps its text, and has a code all the same", async () => {
+    const body = { title: "Forbidden", status: 403, detail: "The proxy wants a token." };
+    const headers = { "content-type": "application/problem+json" };
+    const { ringback } = createScene([
+      new Response(JSON.stringify(body), { status: 403, headers }),
+    ]);
+    await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({
+      message: "The proxy wants a token.",
+      code: "unexpected_answer",
+      status: 403,
+    });
+  });
+
   test("a network error has its cause and the address that was tried", async () => {
     const { ringback } = createScene([AWAY()], { retries: 0 });
     await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({
