@@ -35,7 +35,7 @@ const json = (status: number, body: string, secret = UPSTREAM_KEY): Answer => ({
 
 const echoOf = (secret: string): string => ENCODINGS.map((encode) => encode(secret)).join(" and ");
 
-/** What would give the secret away: it, its encodings, and parts of these. */
+/** Texts that would give the secret away: it, its encodings, and parts of these. */
 function tracesOf(secret: string): string[] {
   const echoes = ENCODINGS.map((encode) => encode(secret));
   const middles = echoes.map((echo) => {
@@ -101,7 +101,7 @@ test("a credential that is echoed in whatever encoding, in small pieces, is show
       ({ data }) =>
         data.length > 0 && data.every((one: { status: string }) => one.status !== "pending"),
     ),
-    // What was sent is shown to the one who has just given it.
+    // The request is shown to the caller who has just given the secret.
     (await gateway.api("POST", "/v1/callbacks/test", { callback_url: callbackUrl, headers })).body
       .response,
     ...(await Promise.all(

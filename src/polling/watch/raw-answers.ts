@@ -2,7 +2,7 @@ import { SharedCache } from "../../lanes/shares/shared-cache.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { ShownAnswer } from "../../providers/trial/trial.ts";
 
-/** Of all projects; some 20 KiB each. */
+/** For all projects together; an answer has some 20 KiB. */
 const JOBS_MAX = 200;
 /** Answers are kept for so long after the last request for them. */
 const UNASKED_MS_MAX = 5 * 60_000;
