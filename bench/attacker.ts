@@ -1,14 +1,14 @@
+import { newApiKey } from "../src/runtime/secrets/api-key.ts";
 import { serveCommands } from "./worker-process.ts";
 
 /** A client that sends requests as fast as they are answered, whatever the answers are. */
 
-const RANDOM_KEY_LENGTH = 40;
 let flooding: AbortController | null = null;
 let workers: Promise<unknown> = Promise.resolve();
 
 interface Flood {
   readonly url: string;
-  /** Null for another made-up key with each request. */
+  /** Null for another key with each request, made up with a good checksum, so that each is looked up. */
   readonly apiKey: string | null;
   readonly concurrency: number;
 }
@@ -36,17 +36,10 @@ async function requestUntil(
   apiKey: string | null,
 ): Promise<void> {
   while (!signal.aborted) {
-    const authorization = `Bearer ${apiKey ?? madeUpKey()}`;
+    const authorization = `Bearer ${apiKey ?? newApiKey()}`;
     await fetch(url, { headers: { authorization }, signal }).then(
       (response) => response.text(),
       () => "",
     );
   }
-}
-
-function madeUpKey(): string {
-  const digits = Array.from({ length: RANDOM_KEY_LENGTH }, () =>
-    Math.floor(Math.random() * 36).toString(36),
-  );
-  return `rb_${digits.join("")}`;
 }

@@ -12,19 +12,25 @@ import type { Scenario } from "../scenario.ts";
 import type { UpstreamCommands } from "../upstream.ts";
 import { WorkerProcess } from "../worker-process.ts";
 
-const ENDINGS_PER_SECOND = 50;
-const REQUEST_INTERVAL_MS = 25;
-const SETTLE_MS = { full: 2000, quick: 1000 };
-/** Length of one window. Windows with and without an attack alternate, so that both see the same machine. */
-const MEASURE_MS = { full: 10_000, quick: 3000 };
-const WINDOWS = { full: 5, quick: 3 };
+const ENDINGS_PER_SECOND = 100;
+const REQUEST_INTERVAL_MS = 10;
+const SETTLE_MS = 500;
+/** Length of one window: 300 endings and as many requests. The whole takes some five minutes. */
+const MEASURE_MS = { full: 3000, quick: 2000 };
+/** Windows with and without an attack, as many of each. */
+const WINDOWS = { full: 3, quick: 2 };
+/** The same for an attack that the gateway stores, which is measured after a restart too. */
+const STORED_WINDOWS = { full: 2, quick: 1 };
 /** As many polls a second as there are jobs, so that some job is polled whenever an ending is due. */
 const POLL_INTERVAL_S = 1;
-const SPARE_JOBS = 1000;
+/** Live jobs at the end of a window; each begins with as many as end in it besides. */
+const JOBS_LEFT = 1000;
 /** Beside an attack, the quiet project may wait for twice as long as without. */
 const RATIO_MAX = 2;
 /** Beside an attack, its jobs are polled at least half as often as without. */
 const POLL_RATIO_MIN = 0.5;
+/** Beside an attack, at least this part of the callbacks arrive within the window. */
+const CALLBACK_RATIO_MIN = 0.8;
 /** Below it, a ratio says more about the machine than about the gateway. */
 const QUIET_P99_MS_MIN = 20;
 /** Setup requests may be refused while the machine is still busy with the previous attack. */
@@ -60,7 +66,11 @@ interface Attack {
   readonly name: string;
   /** True when it goes on after a restart of the gateway, because the gateway has stored it. */
   readonly isStored: boolean;
-  begin(scene: Scene): Promise<void>;
+  /**
+   * Begins it, or adds to it: called before every window, so that none is measured after it is over.
+   * @param round another number each time
+   */
+  begin(scene: Scene, round: number): Promise<void>;
   end?(scene: Scene): Promise<void>;
 }
 
@@ -85,12 +95,13 @@ const ATTACKS: readonly Attack[] = [
   {
     name: "many_subscribers",
     isStored: true,
-    async begin(scene) {
+    async begin(scene, round) {
       const { gateway, attacker, receiver, mode } = scene;
       const wishes = Array.from({ length: SUBSCRIBERS[mode] }, (_, index) => ({
-        job_id: "popular-1",
+        job_id: `popular-${round}`,
         callback_url: `${receiver}/popular-${index}`,
       }));
+      await scene.upstream.ask("hold", undefined);
       await subscribeAll(gateway, attacker.connection, wishes, attacker.apiKey);
       await scene.upstream.ask("complete", { result: null });
     },
@@ -98,11 +109,12 @@ const ATTACKS: readonly Attack[] = [
   {
     name: "silent_receivers",
     isStored: true,
-    async begin({ gateway, attacker, upstream, silent, mode }) {
+    async begin({ gateway, attacker, upstream, silent, mode }, round) {
       const wishes = Array.from({ length: HANGING[mode] }, (_, index) => ({
-        job_id: `unheard-${index}`,
+        job_id: `unheard-${round}-${index}`,
         callback_url: `${silent}/unheard-${index}`,
       }));
+      await upstream.ask("hold", undefined);
       await subscribeAll(gateway, attacker.connection, wishes, attacker.apiKey);
       await upstream.ask("complete", { result: null });
     },
@@ -110,10 +122,10 @@ const ATTACKS: readonly Attack[] = [
   {
     name: "silent_upstream",
     isStored: true,
-    async begin({ gateway, attacker, receiver, silent, mode }) {
-      const connection = await gateway.connect("silent", silent, {}, attacker.apiKey);
+    async begin({ gateway, attacker, receiver, silent, mode }, round) {
+      const connection = await gateway.connect(`silent-${round}`, silent, {}, attacker.apiKey);
       const wishes = Array.from({ length: HANGING[mode] }, (_, index) => ({
-        job_id: `unanswered-${index}`,
+        job_id: `unanswered-${round}-${index}`,
         callback_url: `${receiver}/unanswered-${index}`,
       }));
       await subscribeAll(gateway, connection, wishes, attacker.apiKey);
@@ -122,11 +134,12 @@ const ATTACKS: readonly Attack[] = [
   {
     name: "unknown_names",
     isStored: true,
-    async begin({ gateway, attacker, upstream, mode }) {
+    async begin({ gateway, attacker, upstream, mode }, round) {
       const wishes = Array.from({ length: HANGING[mode] }, (_, index) => ({
-        job_id: `lost-${index}`,
-        callback_url: `https://host-${index}.invalid/lost`,
+        job_id: `lost-${round}-${index}`,
+        callback_url: `https://host-${round}-${index}.invalid/lost`,
       }));
+      await upstream.ask("hold", undefined);
       await subscribeAll(gateway, attacker.connection, wishes, attacker.apiKey);
       await upstream.ask("complete", { result: null });
     },
@@ -142,9 +155,10 @@ const ATTACKS: readonly Attack[] = [
 ];
 
 /**
- * A quiet project's figures beside each attack, over its figures without, on the same gateway: in
- * windows that alternate, or just before an attack that can't be stopped, because the gateway stores it.
- * An attack that the gateway stores has a gateway of its own, and goes on after a restart.
+ * A quiet project's figures beside each attack, over its figures without, on the same gateway and with as
+ * many jobs: in windows that alternate, or just before an attack that can't be stopped, because the gateway
+ * stores it. Such an attack has a gateway of its own, and goes on after a restart, which is compared with one
+ * without it.
  */
 export const fairness: Scenario = {
   name: "fairness",
@@ -202,66 +216,79 @@ async function besideAttacks(
   await upstream.ask("completeAtRate", { perSecond: ENDINGS_PER_SECOND });
   const figures: Figure[] = [];
   step("warming up");
-  await measureWindows(scene, quiet, 1);
+  await measureWindow(scene, quiet);
   for (const attack of attacks) {
-    const { without, beside } = await measureInTurns(attack, scene, quiet, step);
+    const { without, beside, restarts } = await measureInTurns(attack, scene, quiet, step);
     step(`p99 ${describe(beside)}; without ${describe(without)}`);
     figures.push(...quietFiguresOf(attack.name, without));
     figures.push(...figuresOf(attack.name, beside, without));
-    if (!attack.isStored) continue;
-    step(`beside ${attack.name}, after a restart`);
-    await addJobs(scene, quiet);
-    await gateway.stop();
-    await gateway.start();
-    // On a busy machine a process that has just begun answers nothing for seconds, attacked or not.
-    await measureQuiet(scene, quiet);
-    const restarted = await measureWindows(scene, quiet, WINDOWS[mode]);
-    step(`p99 ${describe(restarted)}`);
-    figures.push(...figuresOf(`${attack.name}_restarted`, restarted, without));
+    if (restarts === null) continue;
+    step(
+      `after a restart: p99 ${describe(restarts.beside)}; without ${describe(restarts.without)}`,
+    );
+    figures.push(...figuresOf(`${attack.name}_restarted`, restarts.beside, restarts.without));
   }
   return figures;
 }
 
-/** A stored attack can't be paused, so all windows without it come before the windows with it. */
+interface Compared {
+  readonly without: QuietSamples;
+  readonly beside: QuietSamples;
+}
+
+/** The rounds of attacks so far, of all scenes. */
+let rounds = 0;
+
+async function beginRound(attack: Attack, scene: Scene): Promise<void> {
+  rounds += 1;
+  await attack.begin(scene, rounds);
+}
+
+/** A stored attack can't be ended, so all windows without it come before the windows with it. */
 async function measureInTurns(
   attack: Attack,
   scene: Scene,
   quiet: QuietProject,
   step: (text: string) => void,
-): Promise<{ readonly without: QuietSamples; readonly beside: QuietSamples }> {
-  const windows = WINDOWS[scene.mode];
-  if (attack.isStored) {
-    step(`quiet, before ${attack.name}`);
-    const without = await measureWindows(scene, quiet, windows);
-    step(`beside ${attack.name}`);
-    await addJobs(scene, quiet);
-    await attack.begin(scene);
-    return { without, beside: await measureWindows(scene, quiet, windows) };
-  }
+): Promise<Compared & { readonly restarts: Compared | null }> {
+  const windows = (attack.isStored ? STORED_WINDOWS : WINDOWS)[scene.mode];
   const without: QuietSamples[] = [];
   const beside: QuietSamples[] = [];
-  for (let window = 1; window <= windows; window += 1) {
-    step(`without and beside ${attack.name}, ${window} of ${windows}`);
-    without.push(await measureWindows(scene, quiet, 1));
-    await addJobs(scene, quiet);
-    await attack.begin(scene);
-    beside.push(await measureQuiet(scene, quiet));
-    await attack.end?.(scene);
+  const measureBeside = async (): Promise<void> => {
+    await beginRound(attack, scene);
+    beside.push(await measureWindow(scene, quiet));
+  };
+  if (!attack.isStored) {
+    for (let window = 1; window <= windows; window += 1) {
+      step(`without and beside ${attack.name}, ${window} of ${windows}`);
+      without.push(await measureWindow(scene, quiet));
+      await measureBeside();
+      await attack.end?.(scene);
+    }
+    return { without: together(without), beside: together(beside), restarts: null };
   }
-  return { without: together(without), beside: together(beside) };
+  step(`quiet, before ${attack.name}`);
+  for (let window = 1; window <= windows; window += 1) {
+    without.push(await measureWindow(scene, quiet));
+  }
+  const restartedWithout = await measureRestarted(scene, quiet);
+  step(`beside ${attack.name}`);
+  for (let window = 1; window <= windows; window += 1) await measureBeside();
+  step(`beside ${attack.name}, after a restart`);
+  await beginRound(attack, scene);
+  const restarts = { without: restartedWithout, beside: await measureRestarted(scene, quiet) };
+  return { without: together(without), beside: together(beside), restarts };
 }
 
-async function measureWindows(
-  scene: Scene,
-  quiet: QuietProject,
-  windows: number,
-): Promise<QuietSamples> {
-  const measured: QuietSamples[] = [];
-  for (let window = 0; window < windows; window += 1) {
-    await addJobs(scene, quiet);
-    measured.push(await measureQuiet(scene, quiet));
-  }
-  return together(measured);
+/**
+ * Restarts the gateway and measures. On a busy machine a process that has just begun answers nothing for
+ * seconds, attacked or not, so the first window is left out.
+ */
+async function measureRestarted(scene: Scene, quiet: QuietProject): Promise<QuietSamples> {
+  await scene.gateway.stop();
+  await scene.gateway.start();
+  await measureWindow(scene, quiet);
+  return measureWindow(scene, quiet);
 }
 
 /** Milliseconds, by window. */
@@ -290,20 +317,27 @@ function together(windows: readonly QuietSamples[]): QuietSamples {
   };
 }
 
-/** As many jobs as end while they are measured, and some that are polled all the time. */
-async function addJobs({ gateway, mode }: Scene, quiet: QuietProject): Promise<void> {
-  const endingMs = SETTLE_MS[mode] + MEASURE_MS[mode];
-  const wishes = Array.from(
-    { length: (ENDINGS_PER_SECOND * endingMs) / 1000 + SPARE_JOBS },
-    () => ({ job_id: `bench-${randomUUID()}`, callback_url: `${quiet.receiverOrigin}/hooks` }),
-  );
+/**
+ * Fills up the project's live jobs, so that every window begins with as many: there are as many polls, and
+ * an ending whenever one is due.
+ */
+async function fillJobs({ gateway, mode }: Scene, quiet: QuietProject): Promise<void> {
+  const wanted = (ENDINGS_PER_SECOND * (SETTLE_MS + MEASURE_MS[mode])) / 1000 + JOBS_LEFT;
+  const { limits } = (await gateway.call("GET", "/v1/project")) as {
+    readonly limits: { readonly live_jobs: { readonly used: number } };
+  };
+  const wishes = Array.from({ length: Math.max(0, wanted - limits.live_jobs.used) }, () => ({
+    job_id: `bench-${randomUUID()}`,
+    callback_url: `${quiet.receiverOrigin}/hooks`,
+  }));
   await subscribeAll(gateway, quiet.connection, wishes, gateway.apiKey);
 }
 
-async function measureQuiet(scene: Scene, quiet: QuietProject): Promise<QuietSamples> {
+async function measureWindow(scene: Scene, quiet: QuietProject): Promise<QuietSamples> {
   const { gateway, mode } = scene;
   const { connection, upstream, receiver, receiverOrigin } = quiet;
-  await wait(SETTLE_MS[mode]);
+  await fillJobs(scene, quiet);
+  await wait(SETTLE_MS);
   await receiver.ask("timeLags", undefined);
   const pollsBefore = await upstream.ask("requests", undefined);
   const startedAt = performance.now();
@@ -323,6 +357,8 @@ async function measureQuiet(scene: Scene, quiet: QuietProject): Promise<QuietSam
 const p99 = (windowsMs: Samples): number =>
   median(windowsMs.map((samplesMs) => quantile(samplesMs, 0.99)));
 const count = (windowsMs: Samples): number => windowsMs.flat().length;
+const callbacksPerSecond = ({ lagsMs, elapsedMs }: QuietSamples): number =>
+  (count(lagsMs) * 1000) / elapsedMs;
 const pollsPerSecond = ({ polls, elapsedMs }: QuietSamples): number => (polls * 1000) / elapsedMs;
 
 function describe(samples: QuietSamples): string {
@@ -355,10 +391,13 @@ function figuresOf(name: string, beside: QuietSamples, without: QuietSamples): F
     ),
   ];
   const pollRatio = pollsPerSecond(beside) / pollsPerSecond(without);
+  // Callbacks that do not come have no lag.
+  const callbackRatio = callbacksPerSecond(beside) / callbacksPerSecond(without);
   return [
     ...latency("lag", beside.lagsMs, without.lagsMs),
     ...latency("subscribe", beside.subscribesMs, without.subscribesMs),
     ...latency("healthz", beside.healthsMs, without.healthsMs),
+    figure(`${name}_callbacks_ratio`, callbackRatio, "ratio", atLeast(CALLBACK_RATIO_MIN)),
     figure(`${name}_polls_ratio`, pollRatio, "ratio", atLeast(POLL_RATIO_MIN)),
     figure(`${name}_requests_failed`, beside.requestsFailed, "requests", atMost(0)),
   ];

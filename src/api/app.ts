@@ -183,7 +183,9 @@ class Answering {
     }
     try {
       progress.isHandled = true;
-      return await route.answer(incoming);
+      const { projectId } = caller;
+      const beforeReading = () => this.#services.admission.beginReading(projectId);
+      return await route.answer({ ...incoming, beforeReading });
     } finally {
       leave();
     }

@@ -186,6 +186,7 @@ export class Engine {
     database.callsPerGroupMax = (group) => limits.allowed(group, "database_calls");
     limits.measuredBy("database_calls", (projectId) => database.callsOf(projectId));
     deliveryLoop.outbox.keepTo(limits);
+    operationalEvents.keepTo(limits);
     this.inboxes = new InboxDirectory(runtime, limits);
     this.apiKeys = new ApiKeyDirectory(runtime, { ...options, changes: signals.apiKeys });
     this.providers = new ProviderDirectory(runtime, {

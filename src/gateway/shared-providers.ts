@@ -12,9 +12,12 @@ import {
 import { parseDefinition } from "../providers/definition/text.ts";
 import type { ProviderVersion } from "../providers/compile/provider-version.ts";
 import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/process/log.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
 import type { Database } from "../store/db/database.ts";
 import { keepFileDefinition } from "../store/connections/put-provider.ts";
+import { audited } from "../store/projects/audit-log.ts";
+import { loadProjects } from "../store/projects/manage-projects.ts";
 
 /** Definitions in files are wrong; the message is for the operator and names every mistake. */
 export class WrongDefinitionsError extends Error {
@@ -56,6 +59,7 @@ interface ProviderOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly uuids: UuidSource;
+  readonly log: Pick<Log, "info">;
 }
 
 /**
@@ -82,14 +86,27 @@ export async function sharedProviders(
 async function keepVersion(
   name: string,
   written: object,
-  { database, clock, uuids }: ProviderOptions,
+  { database, clock, uuids, log }: ProviderOptions,
 ): Promise<ProviderVersion["version"]> {
-  const { id, version, createdAtMs } = await keepFileDefinition(database, {
-    id: uuids(clock.now(), 0),
-    name,
-    definition: JSON.stringify(written),
-    keyId: null,
-    isSame: (stored) => isDeepStrictEqual(parseDefinition(stored), written),
+  const actor = { kind: "operator", command: "start" } as const;
+  const ports = { actor, newId: () => uuids(clock.now(), 0), log };
+  return audited(database, "keep-file-definition", ports, async (within, note) => {
+    const newId = uuids(clock.now(), 0);
+    const { id, version, createdAtMs } = await keepFileDefinition(within, {
+      id: newId,
+      name,
+      definition: JSON.stringify(written),
+      keyId: null,
+      isSame: (stored) => isDeepStrictEqual(parseDefinition(stored), written),
+    });
+    if (id === newId) {
+      const action = version === 1 ? "provider.created" : "provider.changed";
+      const details = { version, source: "file" };
+      // It is every project's.
+      for (const { id: projectId } of await loadProjects(within, 0)) {
+        note({ projectId, action, subject: name, details });
+      }
+    }
+    return { id, number: version, createdAtMs };
   });
-  return { id, number: version, createdAtMs };
 }

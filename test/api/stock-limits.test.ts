@@ -43,6 +43,8 @@ const MAKE: Partial<Record<ProjectLimitName, () => [string, string, object]>> = 
   api_keys: () => ["POST", "/v1/api-keys", { name: `k${made}`, scopes: ["subscriptions:read"] }],
   signing_secrets: () => ["POST", "/v1/signing-secrets/rotate", { overlap_s: 0 }],
   definitions: () => ["PUT", `/v1/providers/p${made}`, DEFINITION],
+  console_links: () => ["POST", "/v1/console-links", {}],
+  redeliveries: () => ["POST", "/v1/redeliveries", { status: "exhausted", dry_run: true }],
   definition_versions: () => [
     "PUT",
     "/v1/providers/acme",

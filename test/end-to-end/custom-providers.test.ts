@@ -57,6 +57,18 @@ async function setUp(definition = acmeDefinition(upstream.origin)) {
   };
 }
 
+test("a definition from a file that is new at a start is in the audit log", async () => {
+  const { body } = await gateway.api("GET", "/v1/audit-log?limit=100");
+  const entries: Json[] = body.data.filter(({ subject }: Json) => subject === "shared");
+  expect(entries).toMatchObject([
+    {
+      action: "provider.created",
+      actor: { kind: "operator", command: "start" },
+      details: { version: 1, source: "file" },
+    },
+  ]);
+});
+
 test("a new version leaves jobs that are watched as they were, and counts for new ones", async () => {
   const { put, subscribe, endingOf } = await setUp();
   for (const jobId of ["before", "after"]) upstream.answer(jobId, pulseAnswer.processing());

@@ -14,6 +14,7 @@ import type { ApiServices } from "../services.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { scopeRefusal } from "../http/auth.ts";
 import { defineCreatingRoute } from "../http/creating-route.ts";
+import { stockRefusal } from "../http/limit-refusal.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { problemOfParts } from "../http/problem.ts";
 import { defineListRoute } from "../http/list-route.ts";
@@ -81,11 +82,14 @@ function create(services: ApiServices): Route {
     scope: "subscriptions:read",
     body: { schema: consoleLinkRequestSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 201, description: "The link.", schema: newConsoleLinkSchema },
+    problems: ["project_limit_reached"],
     async handle(request) {
       const { database, body, caller } = request;
       const { projectId, keyHash, keyId } = caller;
       const refusal = body.may_redeliver ? scopeRefusal(caller, "subscriptions:write") : null;
       if (refusal !== null) return refusal;
+      const full = await stockRefusal("console_links", { projectId, database }, services);
+      if (full !== null) return full;
       const limit = await limitOf(body, { database, projectId });
       if (limit === null) {
         const detail = "The project has no such subscription.";

@@ -13,7 +13,7 @@ import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { defineCreatingRoute, isReplayed } from "../http/creating-route.ts";
 import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { pagingParameters } from "../request/list-query.ts";
-import { limitRefusal } from "../http/limit-refusal.ts";
+import { limitRefusal, stockRefusal } from "../http/limit-refusal.ts";
 import type { ApiServices } from "../services.ts";
 import type { Refusal } from "../http/problem.ts";
 import { redeliveryPageSchema, redeliveryRequestSchema, redeliverySchema } from "./schema.ts";
@@ -67,7 +67,7 @@ function create(services: ApiServices, newUuid: UuidSource): Route {
     scope: "subscriptions:write",
     body: { schema: redeliveryRequestSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 202, description: "The redelivery.", schema: redeliverySchema },
-    problems: ["too_many_redeliveries", "project_limit_exceeded"],
+    problems: ["too_many_redeliveries", "project_limit_exceeded", "project_limit_reached"],
     async handle(request) {
       const { database, body } = request;
       const { projectId } = request.caller;
@@ -91,6 +91,8 @@ function create(services: ApiServices, newUuid: UuidSource): Route {
         (services.limits.used(projectId, "owed_deliveries") ?? 0) >=
         services.limits.allowed(projectId, "owed_deliveries");
       if (isOwedMuch) return owedMuch(projectId, services);
+      const refusal = await stockRefusal("redeliveries", { projectId, database }, services);
+      if (refusal !== null) return refusal;
       const runningMax = services.limits.allowed(projectId, "redeliveries_running");
       const reply = await withinTransaction(database, "create-redelivery", (within) =>
         request.once(within, async () => {

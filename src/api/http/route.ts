@@ -130,6 +130,8 @@ export interface Incoming extends RequestScope {
   readonly consumerText: string | undefined;
   /** The path's `{version}` as given. */
   readonly versionText: string | undefined;
+  /** For a large body: waits for a turn to read it once it has come. */
+  readonly beforeReading?: () => Promise<void> | null;
 }
 
 export interface Route {
@@ -182,7 +184,7 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
       const body =
         spec.body === undefined
           ? NO_BODY
-          : await deadline.pausedDuring(readBody(request, spec.body));
+          : await deadline.pausedDuring(readBody(request, spec.body, incoming.beforeReading));
       if (!body.ok) return body;
       return spec.handle({
         caller,
@@ -315,9 +317,12 @@ function hasNoBody({ headers }: Request): boolean {
 async function readBody(
   request: Request,
   { schema, bytesMax, isOptional = false }: BodyDescription,
+  beforeReading?: () => Promise<void> | null,
 ): Promise<Outcome<{ readonly text: string; readonly value: unknown }>> {
   const body =
-    isOptional && hasNoBody(request) ? EMPTY_OBJECT : await readJsonBody(request, bytesMax);
+    isOptional && hasNoBody(request)
+      ? EMPTY_OBJECT
+      : await readJsonBody(request, bytesMax, beforeReading);
   if (!body.ok) return body;
   const parsed = schema.safeParse(body.value.value);
   if (parsed.success) return { ok: true, value: { text: body.value.text, value: parsed.data } };

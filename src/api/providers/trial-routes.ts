@@ -93,6 +93,8 @@ function tryOut(services: ApiServices): Route {
     async handle({ caller: { projectId }, name, body, bodyText }) {
       const tried = await findTried(projectId, name, body, bodyText, services);
       if (!tried.ok) return tried;
+      // Reading a sample of a MiB takes some ten milliseconds: one in each turn of the event loop.
+      if (body.job_id === undefined) await services.admission.beginReading(projectId);
       return body.job_id === undefined
         ? trySample(tried.value, body, bodyText, services)
         : tryJob({ projectId, tried: tried.value, body, jobId: body.job_id }, services);

@@ -5,6 +5,8 @@ import type { Clock } from "../../runtime/clock.ts";
 import { addressGroup } from "./client-address.ts";
 import { RequestRates, type RateVerdict } from "./request-rates.ts";
 
+/** Requests that begin in one turn of the event loop; each takes some 50 µs. */
+const BEGUN_PER_TURN_MAX = 16;
 /** How long a refusal is held back: a client that waits for it sends no more than four a second. */
 const REFUSAL_HELD_MS = 250;
 /** Refusals held back at once; of one project or address as many as are left to others. */
@@ -19,7 +21,9 @@ export class RequestAdmission {
   readonly #clock: Clock;
   readonly #refusalHeldMs: number;
   readonly #rates: RequestRates;
-  readonly #turns = new LoopTurns();
+  readonly #turns = new LoopTurns("requests", BEGUN_PER_TURN_MAX);
+  /** One at a time: it may take as long as hundreds of small requests. */
+  readonly #readingTurns = new LoopTurns("request_reading", 1);
   readonly #held = new EqualShares("refusals_held", REFUSALS_HELD_MAX);
 
   /** @param refusalHeldMs how long refusals are held back, if not as usual */
@@ -35,6 +39,14 @@ export class RequestAdmission {
     if (verdict.refusal !== null) return this.#holdBack(projectId, verdict);
     const turn = this.#turns.begin(projectId);
     return turn === null ? verdict : turn.then(() => verdict);
+  }
+
+  /**
+   * Waits for the project's turn to read a large body that has come, or do other work of some
+   * milliseconds: others' requests, polls and callbacks come in between. Null when it may begin now.
+   */
+  beginReading(projectId: string): Promise<void> | null {
+    return this.#readingTurns.begin(projectId);
   }
 
   /** Delays the responses to an address that has sent too many refused keys. */

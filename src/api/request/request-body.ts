@@ -24,8 +24,13 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 /**
  * Reads a JSON body of at most `bytesMax`. Refuses a larger one by its header before reading, or as
  * soon as too many bytes have arrived.
+ * @param beforeReading waits for a turn once the body has come; null when it has come at once
  */
-export async function readJsonBody(request: Request, bytesMax: number): Promise<Outcome<JsonBody>> {
+export async function readJsonBody(
+  request: Request,
+  bytesMax: number,
+  beforeReading?: () => Promise<void> | null,
+): Promise<Outcome<JsonBody>> {
   const refusal = headerRefusal(request, bytesMax);
   if (refusal !== null) return refusal;
   let bytes: Uint8Array | null;
@@ -34,7 +39,9 @@ export async function readJsonBody(request: Request, bytesMax: number): Promise<
   } catch {
     return refused("incomplete_body", "The connection ended before the whole body had come.");
   }
-  return bytes === null ? tooLarge(bytesMax) : parseJson(bytes);
+  if (bytes === null) return tooLarge(bytesMax);
+  await beforeReading?.();
+  return parseJson(bytes);
 }
 
 function headerRefusal(request: Request, bytesMax: number): Refusal | null {

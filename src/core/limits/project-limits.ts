@@ -169,6 +169,26 @@ const PROJECT_LIMITS = {
     byDefault: 10,
     counts: "Redeliveries of many that have not ended.",
   },
+  redeliveries: {
+    kind: "stock",
+    unit: "redeliveries",
+    byDefault: 10_000,
+    counts:
+      "Redeliveries of many that were made in the last 24 hours, those that counted only included.",
+  },
+  console_links: {
+    kind: "stock",
+    unit: "links",
+    byDefault: 20_000,
+    counts: "Links to the console that have not ended or were made in the last 24 hours.",
+  },
+  operational_events: {
+    kind: "stock",
+    unit: "events",
+    byDefault: 10_000,
+    counts:
+      "Operational events that are kept, one for each origin, connection or provider, until a day after they were sent; of more of these nothing is reported.",
+  },
   requests_waiting: {
     kind: "concurrency",
     unit: "requests",

@@ -6,6 +6,7 @@ import {
   operationalEventBody,
   operationalRetryMs,
 } from "../../core/delivery/operational-event.ts";
+import type { ProjectLimits } from "../../core/limits/project-limits.ts";
 import { isSuccess } from "../../core/delivery/delivery-outcome.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import { shardOfText } from "../../core/ids/shard.ts";
@@ -13,6 +14,7 @@ import type { RequestClient } from "../../outbound/request-client.ts";
 import { Repeater } from "../../runtime/repeater.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
+  countOperationalEvents,
   type DueOperationalEvent,
   findDueOperationalEvents,
   noteOperationalEvents,
@@ -28,6 +30,8 @@ import { readKeys } from "../attempt/signing-keys.ts";
 
 const ROUND_INTERVAL_MS = 1_000;
 const RESPONSE_BYTES_MAX = 1024;
+/** While there is news, stored events are counted this often. */
+const COUNT_INTERVAL_MS = 60_000;
 
 export interface OperationalEventsOptions {
   /** Tells when operational events may be due. */
@@ -52,6 +56,10 @@ export class OperationalEvents extends Repeater {
   readonly #runtime: Runtime;
   readonly #options: OperationalEventsOptions;
   readonly #gathered = new GatheredEvents();
+  #limits: Pick<ProjectLimits, "allowed" | "refused"> | null = null;
+  /** Projects that have as many stored events as they may. */
+  #full: ReadonlySet<string> = new Set();
+  #countAtMs = -Infinity;
   /** By project, what is being sent. */
   readonly #sending = new Map<string, Promise<void>>();
 
@@ -73,9 +81,18 @@ export class OperationalEvents extends Repeater {
     await this.settled();
   }
 
+  /** Holds each project to its limit of stored events. */
+  keepTo(limits: Pick<ProjectLimits, "allowed" | "refused">): void {
+    this.#limits = limits;
+  }
+
   /** Costs next to nothing for a project that does not want to know. */
   publish(event: OperationalEvent): void {
     if (this.#options.settings.operationsUrlOf(event.projectId) === null) return;
+    if (this.#full.has(event.projectId)) {
+      this.#limits?.refused("operational_events");
+      return;
+    }
     this.hurry();
     this.#gathered.add(event, this.#runtime.clock.now());
   }
@@ -90,7 +107,9 @@ export class OperationalEvents extends Repeater {
   async round(): Promise<void> {
     const { clock } = this.#runtime;
     const { database, shards } = this.#options;
-    await this.#note(clock.monotonic());
+    const nowMs = clock.monotonic();
+    const hasNews = await this.#note(nowMs);
+    if ((hasNews || this.#full.size > 0) && nowMs >= this.#countAtMs) await this.#count(nowMs);
     // Their subjects had an event within the last minute.
     if (!this.#gathered.isEmpty) this.hurry();
     const shardIds = shards.list;
@@ -112,12 +131,27 @@ export class OperationalEvents extends Repeater {
     await Promise.all(this.#sending.values());
   }
 
-  async #note(nowMs: number): Promise<void> {
+  /** Looks which projects have come to their limit; a few more rows than that may be stored in between. */
+  async #count(nowMs: number): Promise<void> {
+    const limits = this.#limits;
+    if (limits === null) return;
+    this.#countAtMs = nowMs + COUNT_INTERVAL_MS;
+    const counted = await countOperationalEvents(this.#options.database);
+    this.#full = new Set(
+      counted
+        .filter(({ projectId, rows }) => rows >= limits.allowed(projectId, "operational_events"))
+        .map(({ projectId }) => projectId),
+    );
+  }
+
+  /** Returns whether there was news. */
+  async #note(nowMs: number): Promise<boolean> {
     const taken = this.#gathered.take(nowMs);
-    if (taken.length === 0) return;
+    if (taken.length === 0) return false;
     try {
       const rows = taken.map((gathered) => this.#rowOf(gathered));
       await noteOperationalEvents(this.#options.database, rows);
+      return true;
     } catch (error) {
       this.#gathered.putBack(taken);
       throw error;

@@ -1,7 +1,5 @@
+import type { SharedResource } from "./shared-resources.ts";
 import { Turns } from "./turns.ts";
-
-/** So many pieces of work begin between two looks at the sockets; each takes some 50 µs. */
-const BEGUN_PER_TURN_MAX = 16;
 
 /**
  * Shares the event loop among projects. Only a few pieces of work begin in each turn of the loop; the
@@ -10,14 +8,21 @@ const BEGUN_PER_TURN_MAX = 16;
  * Work that comes singly never waits.
  */
 export class LoopTurns {
-  readonly #waiting = new Turns<() => void>("requests");
+  readonly #waiting: Turns<() => void>;
+  readonly #begunPerTurnMax: number;
   #begun = 0;
   #isScheduled = false;
+
+  /** @param begunPerTurnMax so many pieces of work begin between two looks at the sockets */
+  constructor(resource: SharedResource, begunPerTurnMax: number) {
+    this.#waiting = new Turns(resource);
+    this.#begunPerTurnMax = begunPerTurnMax;
+  }
 
   /** Begins a piece of work of the project: null when it may begin now, else its turn to wait for. */
   begin(projectId: string): Promise<void> | null {
     this.#schedule();
-    if (this.#begun < BEGUN_PER_TURN_MAX && this.#waiting.isEmpty) {
+    if (this.#begun < this.#begunPerTurnMax && this.#waiting.isEmpty) {
       this.#begun += 1;
       return null;
     }
@@ -35,7 +40,7 @@ export class LoopTurns {
   readonly #beginNext = (): void => {
     this.#isScheduled = false;
     this.#begun = 0;
-    while (this.#begun < BEGUN_PER_TURN_MAX) {
+    while (this.#begun < this.#begunPerTurnMax) {
       const begin = this.#waiting.take();
       if (begin === null) return;
       this.#begun += 1;

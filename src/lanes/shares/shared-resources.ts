@@ -28,6 +28,7 @@ export const SHARED_RESOURCES = [
   "reading_time",
   "refusals_held",
   "request_bytes",
+  "request_reading",
   "requests",
   "requests_waiting",
   "result_readers",

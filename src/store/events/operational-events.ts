@@ -79,6 +79,20 @@ export async function noteOperationalEvents(
   await database.run("note-operational-events", (sql) => NOTE(sql, { rows }));
 }
 
+const COUNT = statement((orm) =>
+  orm
+    .select({ projectId, rows: sql<number>`count(*)::int`.as("rows") })
+    .from(operationalEvents)
+    .groupBy(projectId),
+);
+
+/** How many events of each project are stored, of those that have any. */
+export function countOperationalEvents(
+  database: Database,
+): Promise<{ readonly projectId: string; readonly rows: number }[]> {
+  return database.run("count-operational-events", (sql) => COUNT(sql, {}));
+}
+
 /** An event that is due to be sent. */
 export interface DueOperationalEvent extends OperationalEventRow {
   readonly attemptCount: number;

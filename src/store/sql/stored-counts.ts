@@ -7,7 +7,12 @@ import { redeliveries } from "../schema/redeliveries.ts";
 import { apiKeys, connections } from "../schema/schema.ts";
 import { type Given, template } from "./statement.ts";
 import { timeOf } from "./time.ts";
-import { providerVersions as versions, signingSecrets } from "../schema/projects.ts";
+import {
+  consoleLinks,
+  operationalEvents,
+  providerVersions as versions,
+  signingSecrets,
+} from "../schema/projects.ts";
 
 /** Limits on few, hand-made rows: they are counted when one is added. */
 export type StoredLimitName = Extract<
@@ -18,6 +23,9 @@ export type StoredLimitName = Extract<
   | "api_keys"
   | "signing_secrets"
   | "redeliveries_running"
+  | "redeliveries"
+  | "console_links"
+  | "operational_events"
   | "inboxes"
   | "inbox_consumers"
 >;
@@ -47,6 +55,13 @@ select
       or ${madeLately(signingSecrets.createdAtMs)}))::int as signing_secrets,
   (select count(*) from ${redeliveries}
     where ${isOf(redeliveries.projectId)} and ${redeliveries.state} = 'running')::int as redeliveries_running,
+  (select count(*) from ${redeliveries}
+    where ${isOf(redeliveries.projectId)} and ${madeLately(redeliveries.createdAtMs)})::int as redeliveries,
+  (select count(*) from ${consoleLinks} where ${isOf(consoleLinks.projectId)}
+    and (${consoleLinks.revokedAtMs} is null and ${consoleLinks.expiresAtMs} > ${now}
+      or ${madeLately(consoleLinks.createdAtMs)}))::int as console_links,
+  (select count(*) from ${operationalEvents}
+    where ${isOf(operationalEvents.projectId)})::int as operational_events,
   (select count(*) from ${inboxes} where ${isOf(inboxes.projectId)}
     and (${inboxes.deletedAtMs} is null or ${madeLately(inboxes.deletedAtMs)}))::int as inboxes,
   (select count(*) from ${inboxConsumers} where ${isOf(inboxConsumers.projectId)})::int as inbox_consumers

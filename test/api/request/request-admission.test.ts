@@ -115,4 +115,37 @@ describe("requests at the same time", () => {
     expect(order).toHaveLength(301);
     expect(order.indexOf("quiet")).toBeLessThan(40);
   });
+
+  test("a project's small request is answered between two large bodies of another project, not after all of them", async () => {
+    const projectId = api.uuid();
+    await api.addProject(projectId, "small");
+    await api.addConnection(projectId);
+    const key = await api.addKey(["subscriptions:write"], { projectId });
+    const own = await api.addKey(["subscriptions:write"]);
+    const order: string[] = [];
+    const app = checkedApp({
+      ...api.services,
+      acceptor: {
+        accept: async ({ jobId }) => {
+          order.push(jobId);
+          return { kind: "overloaded" };
+        },
+      },
+    });
+    const subscribe = (jobId: string, by: string, padding: number) => {
+      const wanted = JSON.stringify({ job_id: jobId, callback_url: CALLBACK_URL });
+      const body = wanted + " ".repeat(padding);
+      const headers = {
+        authorization: `Bearer ${by}`,
+        "content-type": "application/json",
+        "content-length": `${Buffer.byteLength(body)}`,
+      };
+      return app.request("/v1/subscriptions", { method: "POST", headers, body });
+    };
+    await Promise.all([subscribe("first", own, 0), subscribe("first", key, 0)]);
+    order.length = 0;
+    const loud = Array.from({ length: 12 }, (_, index) => subscribe(`loud-${index}`, own, 20_000));
+    await Promise.all([...loud, subscribe("quiet", key, 0)]);
+    expect(order.indexOf("quiet")).toBeLessThanOrEqual(1);
+  });
 });

@@ -11,6 +11,7 @@ import type {
 import { openTestDatabase } from "../../support/database.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { SIGNING_SECRET } from "../../support/gateway-environment.ts";
+import { TestLimits } from "../../support/project-limits.ts";
 import { PROJECT_ID, uuids } from "../../support/rows.ts";
 import { answered } from "../loop-harness.ts";
 import { testRuntime } from "../../support/runtime.ts";
@@ -76,6 +77,41 @@ const news = (more: Partial<OperationalEvent> = {}): OperationalEvent => ({
 });
 
 const recovered = news({ type: "callback_origin.recovered" });
+
+test("a project keeps a bounded number of events, and another's are stored beside them", async () => {
+  const limits = new TestLimits({ operational_events: 50 });
+  const [one, other] = [node([]), uuids(clock.now(), 0)];
+  one.keepTo(limits);
+  const stored = async (projectId: string): Promise<number> => {
+    const [row] = await opened.database.run(
+      "look",
+      (sql) =>
+        sql<{ rows: number }[]>`
+          select count(*)::int as rows from operational_events where project_id = ${projectId}`,
+    );
+    return row?.rows ?? 0;
+  };
+  for (let minute = 0; minute < 5; minute += 1) {
+    for (let origin = 0; origin < 40; origin += 1) {
+      one.publish(news({ subject: `callback origin ${minute} ${origin}` }));
+    }
+    one.publish(news({ projectId: other, subject: `callback origin ${minute}` }));
+    await round(one);
+    clock.advance(60_001);
+  }
+  // The second minute's are stored before they are counted.
+  expect(await stored(PROJECT_ID)).toBe(80);
+  expect(await stored(other)).toBe(5);
+  expect(limits.refusals.length).toBe(120);
+  await opened.database.run(
+    "forget",
+    (sql) => sql`delete from operational_events where project_id = ${PROJECT_ID}`,
+  );
+  await round(one);
+  one.publish(news());
+  await round(one);
+  expect(await stored(PROJECT_ID)).toBe(1);
+});
 
 const told = () =>
   sent.map(({ body }) => {

@@ -8,7 +8,7 @@ const PER_TURN = 16;
 
 /** Begins pieces of work, and notes in which order they began. */
 function scene() {
-  const turns = new LoopTurns();
+  const turns = new LoopTurns("requests", PER_TURN);
   const begun: string[] = [];
   const begin = async (projectId: string): Promise<void> => {
     const turn = turns.begin(projectId);

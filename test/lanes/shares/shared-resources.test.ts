@@ -107,6 +107,7 @@ const CONTESTS: Readonly<Record<SharedResource, readonly (() => Contest)[]>> = {
     () => api.requestBytes({ each: 1_000, inAll: 6 }, A_TURN_EACH),
     () => api.requestBytes({ each: 2, inAll: 40 }, AT_ONCE),
   ],
+  request_reading: [api.requestReading],
   requests: [api.requests, api.requestsWithinRates],
   requests_waiting: [api.requestsWaiting],
   result_readers: [api.resultReaders],

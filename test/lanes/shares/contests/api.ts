@@ -152,6 +152,18 @@ export function requests(): Contest {
   };
 }
 
+/** Large bodies that have come, one of which is read in each turn of the event loop. */
+export function requestReading(): Contest {
+  const admission = new RequestAdmission(new TestLimits(), new FakeClock());
+  return {
+    // The one that is being read, and one of each.
+    othersMax: 1 + LOUD.length,
+    crowd: 100,
+    ask: (who, granted) => void Promise.resolve(admission.beginReading(who)).then(granted),
+    end: endsByItself,
+  };
+}
+
 /** The loud ones may send a few, and have done so. */
 export function requestsWithinRates(): Contest {
   const few = 10;

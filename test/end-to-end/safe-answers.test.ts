@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
 import type { Answer } from "../support/scripted-server.ts";
+import { API_KEY } from "../support/gateway-environment.ts";
 import { UPSTREAM_KEY, useScenes } from "./scene.ts";
 
 /*
  * A credential that the other side of an exchange echoes is shown nowhere: in no answer of the API, no
- * callback, no operational event, no log line and no row of the database.
+ * callback, no operational event, no log line and no row of the database. And no answer lets a browser
+ * read it as another type, or a page be framed, submit a form elsewhere or load what is not its own.
  */
 
 const openScene = useScenes();
@@ -152,4 +154,71 @@ test("a credential that is echoed in whatever encoding, in small pieces, is show
       table,
     ).toBe(true);
   }
+});
+
+/** Addresses beside those of the API's description. */
+const OTHER_PATHS = [
+  "/",
+  "/docs",
+  "/docs/plain",
+  "/docs/guides",
+  "/console",
+  "/console/",
+  "/console/sign-in",
+  "/console/jobs",
+  "/console/nothing",
+  "/console/links/none/",
+  "/sandbox",
+  "/nothing",
+  "/%zz",
+  "/via/nothing/jobs",
+  "/.well-known/nothing",
+];
+
+test("every answer of every route keeps browsers from reading it as another type, and every page from being framed", async (context) => {
+  const { gateway } = await openScene(context);
+  const description = await (await fetch(`${gateway.url}/openapi.json`)).json();
+  const { paths } = description as { paths: Record<string, Record<string, object>> };
+  const described = Object.entries(paths).flatMap(([path, item]) =>
+    Object.keys(item).map((method): [string, string] => [
+      method.toUpperCase(),
+      path.replaceAll(/\{\w+\}/g, "none"),
+    ]),
+  );
+  expect(described.length).toBeGreaterThan(60);
+  const pages = new Set<string>();
+  const links = new Set<string>();
+  const look = async (method: string, path: string, headers: Record<string, string> = {}) => {
+    const response = await fetch(gateway.url + path, { method, headers, redirect: "manual" });
+    const at = `${method} ${path} ${response.status}`;
+    expect(response.headers.get("x-content-type-options"), at).toBe("nosniff");
+    expect(response.headers.get("referrer-policy"), at).toMatch(/^(?:no-referrer|same-origin)$/);
+    if (response.headers.get("content-type")?.startsWith("text/html") === true) {
+      pages.add(path);
+      const policy = response.headers.get("content-security-policy") ?? "";
+      expect(policy, at).toContain("default-src 'none'");
+      expect(policy, at).toContain("base-uri 'none'");
+      expect(policy, at).toMatch(/form-action '(?:none|self)'/);
+      expect(policy, at).toMatch(/frame-ancestors 'none'/);
+      const text = await response.text();
+      for (const [, link = ""] of text.matchAll(/(?:href|src)="([^"#:]+)["#]/g)) {
+        links.add(new URL(link, gateway.url + path).pathname);
+      }
+    } else {
+      await response.body?.cancel();
+    }
+  };
+  const key = { authorization: `Bearer ${API_KEY}` };
+  for (const [method, path] of described) {
+    await look(method, path);
+    // With nothing in the body: a route that changes something refuses it, or changes this test's own gateway.
+    if (method === "GET") await look(method, path.replace(/wait$/, "wait?timeout_s=1"), key);
+  }
+  for (const path of OTHER_PATHS) {
+    for (const method of ["GET", "HEAD", "POST", "OPTIONS"]) await look(method, path);
+  }
+  // Assets and pages that pages name.
+  for (const path of links) await look("GET", path);
+  expect(pages.size).toBeGreaterThan(5);
+  expect(links.size).toBeGreaterThan(10);
 });
