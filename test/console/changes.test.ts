@@ -1,5 +1,8 @@
+import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { LANE_FREE } from "../../src/core/waiting/lane-status.ts";
 import { CALLBACK_URL, type Json } from "../api/api-fixture.ts";
+import { seedDeliveries } from "../support/seeded-deliveries.ts";
 import { type Browser, ConsoleFixture } from "./console-fixture.ts";
 
 const ORIGIN = new URL(CALLBACK_URL).origin;
@@ -180,4 +183,35 @@ test("each thing that needs attention leads to the page where it is put right", 
   expect(text).toContain("812 polls wait");
   expect(text).toContain("held back by: rate");
   expect(text).toContain(`./connections#con_${connection.replaceAll("-", "")}`);
+});
+
+test("a failing origin is on the overview, however many others have pending deliveries", async () => {
+  const { api } = fixture;
+  const names = Array.from({ length: 101 }, (_, n) => `https://app-${n}.example.com`);
+  const sql = postgres(api.databaseUrl, { max: 1, onnotice: () => {} });
+  const seed = { projectId: api.projectId, origins: names, status: "pending", attempts: 0 };
+  await seedDeliveries(sql, { ...seed, count: names.length, fromMs: api.clock.now() });
+  await sql.end();
+  const name = "https://zebra.example.com";
+  await api.sql(
+    `insert into lane_states (project_id, kind, name, node_id, id, breaker)
+     values ($1, 'origin', $2, $3, $4, 'open')`,
+    [api.projectId, name, api.uuid(), api.uuid()],
+  );
+  api.reports = [
+    {
+      ...LANE_FREE,
+      projectId: api.projectId,
+      kind: "origin",
+      name,
+      id: api.uuid(),
+      nodeId: api.uuid(),
+      shardId: 4,
+      failure: null,
+      breaker: "open",
+    },
+  ];
+  const text = await admin.open("/console/overview");
+  expect(text).toContain(`Callback origin <strong>${name}</strong>`);
+  api.reports = [];
 });

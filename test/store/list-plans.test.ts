@@ -266,7 +266,12 @@ describe.each<{
   {
     what: "a page of callback origins",
     find: (database) =>
-      findCallbackOrigins(database, { projectId: PROJECT, after: null, limit: 3 }),
+      findCallbackOrigins(database, {
+        projectId: PROJECT,
+        after: null,
+        limit: 3,
+        isTroubled: false,
+      }),
     // Three pages of one origin's pending deliveries, and those that are looked at for failures.
     rowsMax: 3 * (JOBS / 30 / 2 + 25) + 20,
     index: "deliveries_due_by_origin",
@@ -294,6 +299,7 @@ it("finds what it is asked for", async () => {
     projectId: PROJECT,
     after: null,
     limit: 50,
+    isTroubled: false,
   });
   expect(origins.map(({ origin }) => origin)).toEqual(
     origins.map(({ origin }) => origin).toSorted(),

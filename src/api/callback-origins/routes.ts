@@ -14,7 +14,7 @@ import { isoTime } from "../http/iso-time.ts";
 import { refused } from "../http/problem.ts";
 import { defineRoute, type Route } from "../http/route.ts";
 import { decodeTextCursor, encodeTextCursor, listScope } from "../request/cursor.ts";
-import { pagingParameters } from "../request/list-query.ts";
+import { flagParameter, pagingParameters } from "../request/list-query.ts";
 import { callbackOriginPageSchema, callbackOriginSchema, tryOriginSchema } from "./schema.ts";
 
 const TAG = "Callback origins";
@@ -38,6 +38,11 @@ function list(services: ApiServices): Route {
       "nodes it is the state that any of them has reported, about a second old at most.",
     scope: "subscriptions:read",
     query: z.strictObject({
+      troubled: flagParameter.openapi({
+        type: "boolean",
+        default: false,
+        description: "Only those that fail or have asked for a pause.",
+      }),
       ...pagingParameters,
       cursor: z.string().max(CURSOR_CHARACTERS_MAX).optional().openapi({
         description: "The next_cursor of the previous page. The last page has none.",
@@ -45,14 +50,15 @@ function list(services: ApiServices): Route {
     }),
     success: { status: 200, description: "A page of results.", schema: callbackOriginPageSchema },
     problems: ["invalid_cursor"],
-    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
-      const scope = listScope("callback origins", projectId, {});
+    async handle({ database, caller: { projectId }, query: { cursor, limit, troubled } }) {
+      const scope = listScope("callback origins", projectId, { troubled });
       const after = decodeTextCursor(scope, cursor);
       if (!after.ok) return after;
       const rows = await findCallbackOrigins(database, {
         projectId,
         after: after.value,
         limit: limit + 1,
+        isTroubled: troubled,
       });
       const page = rows.slice(0, limit);
       const reports = await services.lanes.origins(

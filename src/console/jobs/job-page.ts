@@ -51,7 +51,7 @@ export const jobPage = definePage({
           </div>
           <div>
             ${card("Job", jobFacts(explanation, request), request.link === null ? inReference(request) : NOTHING)}
-            ${isForOutsiders(request) ? NOTHING : upstreamCard(explanation)}
+            ${isForOutsiders(request) ? NOTHING : upstreamCard(explanation, request)}
             ${rawCard("Progress", text, ["job", "progress"])}
             ${rawCard("Parameters", text, ["job", "params"])}
           </div>

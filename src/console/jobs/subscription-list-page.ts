@@ -64,7 +64,7 @@ function fields(filter: Filter, request: PageRequest): Markup {
   return html`${
     isForOutsiders(request) ? NOTHING : textField("metadata", "Metadata", filter.metadata, metadata)
   }
-  ${textField("origin", "Callback URL or origin", filter.origin, {
+  ${textField("origin", "Callback URL", filter.origin, {
     placeholder: "https://app.example.com",
   })}
   ${select("status", "Status", statusOptions(SUBSCRIPTION_STATUSES), filter.status)}

@@ -9,17 +9,24 @@ import { time } from "../view/time.ts";
 type RawAnswer = NonNullable<JobExplanation["upstream"]["raw_answer"]>;
 
 /** The job's connection and API. */
-export function upstreamCard(explanation: JobExplanation): Markup {
-  return card("Upstream", upstreamFacts(explanation));
+export function upstreamCard(explanation: JobExplanation, request: PageRequest): Markup {
+  const aside = isOver(explanation) ? askNow(explanation, request) : NOTHING;
+  return card("Upstream", upstreamFacts(explanation), aside);
 }
 
-/** The latest answer as it came. */
+/** No answer follows, and none is kept. */
+function isOver({ job, upstream }: JobExplanation): boolean {
+  return job.ended_at !== null && upstream.raw_answer === null;
+}
+
+/** The latest answer as it came; nothing for a job that ended before anybody looked at it. */
 export function answerCard(explanation: JobExplanation, request: PageRequest): Markup {
+  if (isOver(explanation)) return NOTHING;
   const { raw_answer: raw } = explanation.upstream;
   return card(
     "Last upstream answer",
-    raw === null ? noAnswer(explanation) : rawAnswer(raw),
-    may(request, "admin") ? askNow(explanation, request) : NOTHING,
+    raw === null ? NO_ANSWER_YET : rawAnswer(raw),
+    askNow(explanation, request),
   );
 }
 
@@ -68,18 +75,14 @@ function rawAnswer({ at, http_status: code, headers, body, body_bytes: bytes }: 
     </p>`;
 }
 
-function noAnswer({ job }: JobExplanation): Markup {
-  return job.ended_at === null
-    ? html`<p class="quiet">
-        Answers are kept while somebody looks at the job: the next poll's appears here.
-      </p>`
-    : html`<p class="quiet">
-        Answers are kept while somebody looks at the job, and it ended before.
-      </p>`;
-}
+const NO_ANSWER_YET = html`<p class="quiet">
+  Answers are kept while somebody looks at the job: the next poll's appears here.
+</p>`;
 
 /** Leads to the trial of the provider, filled in with this job. */
-function askNow({ job }: JobExplanation, { links }: PageRequest): Markup {
+function askNow({ job }: JobExplanation, request: PageRequest): Markup {
+  if (!may(request, "admin")) return NOTHING;
+  const { links } = request;
   const path = `providers/${encodeURIComponent(job.provider)}/try`;
   const query = { kind: "job", job: job.job_id, connection: job.connection };
   return html`<a class="button" href="${links.to(path, query)}">Ask upstream…</a>`;

@@ -26,20 +26,23 @@ export const overviewPage = definePage({
   async show(request) {
     const { api, nowMs } = request;
     const isAdmin = may(request, "admin");
-    const [stats, history, origins, connections, nodes, loads, unknown] = await Promise.all([
-      api.get<Stats>("/v1/stats"),
-      api.get<StatsHistory>("/v1/stats/history"),
-      api.get<Page<CallbackOrigin>>("/v1/callback-origins", { limit: 100 }),
-      isAdmin ? api.get<Page<Connection>>("/v1/connections", { limit: 100 }) : NO_PAGE,
-      isAdmin ? api.get<Page<GatewayNode>>("/v1/nodes") : NO_PAGE,
-      isAdmin ? api.get<ConnectionLoads>("/v1/connection-loads") : null,
-      isAdmin
-        ? api.get<Page<OperationalEvent>>("/v1/operational-events", UNKNOWN_STATUSES)
-        : NO_PAGE,
-    ]);
+    const [stats, history, origins, troubled, connections, nodes, loads, unknown] =
+      await Promise.all([
+        api.get<Stats>("/v1/stats"),
+        api.get<StatsHistory>("/v1/stats/history"),
+        api.get<Page<CallbackOrigin>>("/v1/callback-origins", { limit: 100 }),
+        // There may be more origins than one page has, and these are what somebody comes for.
+        api.get<Page<CallbackOrigin>>("/v1/callback-origins", { limit: 100, troubled: "true" }),
+        isAdmin ? api.get<Page<Connection>>("/v1/connections", { limit: 100 }) : NO_PAGE,
+        isAdmin ? api.get<Page<GatewayNode>>("/v1/nodes") : NO_PAGE,
+        isAdmin ? api.get<ConnectionLoads>("/v1/connection-loads") : null,
+        isAdmin
+          ? api.get<Page<OperationalEvent>>("/v1/operational-events", UNKNOWN_STATUSES)
+          : NO_PAGE,
+      ]);
     const troubles = troublesOf({
       stats,
-      origins: origins.data,
+      origins: uniqueOrigins([...troubled.data, ...origins.data]),
       connections: connections.data,
       loads: new Map(loads?.data.map((one) => [one.connection_id, one.total])),
       nodes: nodes.data,
@@ -66,6 +69,10 @@ export const overviewPage = definePage({
     };
   },
 });
+
+function uniqueOrigins(origins: readonly CallbackOrigin[]): readonly CallbackOrigin[] {
+  return [...new Map(origins.map((one) => [one.origin, one])).values()];
+}
 
 /** The latest of each provider. */
 const UNKNOWN_STATUSES = { type: "provider.unknown_status", limit: 5 } as const;

@@ -58,6 +58,9 @@ export function emptyState(title: string, body: Markup): Markup {
   </div>`;
 }
 
+/** So few columns have room on a phone. */
+const NARROW_COLUMNS_MAX = 3;
+
 export interface Column<Row> {
   readonly title: string;
   readonly isNumber?: boolean;
@@ -75,7 +78,8 @@ export function table<Row>(
   columns: readonly Column<Row>[],
   rows: readonly (Row & { readonly id: string })[],
 ): Markup {
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}">
+  const width = columns.length > NARROW_COLUMNS_MAX ? "wide-table" : "narrow";
+  return html`<div class="scroll ${width}" tabindex="0" role="region" aria-label="${caption}">
     <table role="table">
       <caption class="unseen">
         ${caption}
@@ -94,17 +98,25 @@ export function table<Row>(
         ${rows.map(
           (row) =>
             html`<tr id="row-${row.id}" role="row" data-row>
-              ${columns.map(
-                ({ title, cell, isNumber = false }) =>
-                  html`<td role="cell" class="${isNumber ? "number" : ""}" data-title="${title}">
-                    ${cell(row)}
-                  </td>`,
-              )}
+              ${columns.map((column) => tableCell(column, row))}
             </tr>`,
         )}
       </tbody>
     </table>
   </div>`;
+}
+
+function tableCell<Row>({ title, isNumber = false, cell }: Column<Row>, row: Row): Markup {
+  const content = cell(row);
+  // On a phone, a cell without content is left out with its title.
+  const isEmpty = !(content instanceof Promise) && content.trim() === "";
+  return html`<td
+    role="cell"
+    class="${isNumber ? "number" : ""} ${isEmpty ? "none" : ""}"
+    data-title="${title}"
+  >
+    ${content}
+  </td>`;
 }
 
 /** Leads from one page of a list to the next. */

@@ -32,7 +32,7 @@ const NAMES = `
 with recursive pending as (
   (
     select callback_origin as origin from deliveries
-    where project_id = $1 and next_attempt_at is not null
+    where project_id = $1 and next_attempt_at is not null and not $4::boolean
       and ($2::text is null or callback_origin > $2)
     order by callback_origin limit 1
   )
@@ -84,14 +84,24 @@ order by name.origin
 
 const LIST = `${NAMES}${DETAILS}`;
 
-/** Origins of a project in the order of their names, behind `after`. */
+/**
+ * Origins of a project in the order of their names, behind `after`.
+ * @param query `isTroubled` leaves out those that only have pending deliveries
+ */
 export function findCallbackOrigins(
   database: Database,
-  query: { readonly projectId: string; readonly after: string | null; readonly limit: number },
+  query: {
+    readonly projectId: string;
+    readonly after: string | null;
+    readonly limit: number;
+    readonly isTroubled: boolean;
+  },
 ): Promise<CallbackOriginRecord[]> {
-  const { projectId, after, limit } = query;
+  const { projectId, after, limit, isTroubled } = query;
   return database.run("find-callback-origins", (sql) =>
-    sql.unsafe<CallbackOriginRecord[]>(LIST, [projectId, after, limit], { prepare: true }),
+    sql.unsafe<CallbackOriginRecord[]>(LIST, [projectId, after, limit, isTroubled], {
+      prepare: true,
+    }),
   );
 }
 
