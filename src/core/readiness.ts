@@ -6,7 +6,7 @@ export type DatabaseCondition = "ok" | "unreachable" | "read_only" | "full";
  * A closed list; a code never changes its meaning.
  */
 export const UNREADINESS_REASONS = {
-  stopping: "stopping",
+  stopping: "This node is stopping; the other nodes, or the next start, go on with its jobs.",
   database_unreachable: "The database can't be reached, or does not answer.",
   database_read_only: "The database is read-only: nothing can be stored.",
   database_full: "The database's disk is full: nothing can be stored.",
