@@ -260,7 +260,9 @@ describe("sending again", () => {
       if (kind === "project") continue;
       for (const { delivery } of [other, apart]) {
         const refused = await to.post(`jobs/${job}/redeliver`, { csrf, delivery });
-        expect((await to.browser.get(refused.location ?? "")).text).toContain("not part of what");
+        expect((await to.browser.get(refused.location ?? "")).text).toContain(
+          "does not include this page",
+        );
       }
       expect(fixture.api.calls).toHaveLength(calls);
     }
@@ -288,7 +290,7 @@ describe("a link ends", () => {
   const isOver = async (to: Visitor): Promise<boolean> => {
     const { status, text } = await to.get(`jobs/${acme.subscription.job.id}`);
     expect([200, 403]).toContain(status);
-    if (status === 403) expect(text).toContain("This link has ended");
+    if (status === 403) expect(text).toContain("This link has expired");
     return status === 403;
   };
 

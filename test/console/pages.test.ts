@@ -269,7 +269,7 @@ describe("the page of a job", () => {
   test("the page of a job shows the upstream's raw answer as text, and leads to the reference", async () => {
     const job = await fixture.api.subscribe({ job_id: "looked-at" });
     const teaching = await admin.open(pathOf(job));
-    expect(teaching).toContain("the next poll's appears here");
+    expect(teaching).toContain("The next poll's answer appears here");
     expect(teaching).toContain("docs#tag/jobs/GET/v1/jobs/{id}/explain");
     expect(teaching).toMatch(
       /providers\/pulse\/try\?kind=job&amp;job=looked-at&amp;connection=default/,

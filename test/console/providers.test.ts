@@ -80,7 +80,9 @@ test("a definition of one's own is begun, checked, compared with the last versio
   expect(compared).toContain("&quot;deadline_s&quot;: 7200");
   expect(compared).toContain("Put this version");
   expect(await submit("providers/acme/put", { definition: changed })).toContain("Version 2");
-  expect(await submit(edit, { definition: changed })).toContain("the same as the last version");
+  expect(await submit(edit, { definition: changed })).toContain(
+    "Nothing has changed since the last version",
+  );
 
   const versions: Json = await (
     await fixture.api.request("GET", "/v1/providers/acme/versions")

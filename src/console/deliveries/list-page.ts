@@ -183,7 +183,7 @@ function nothingFound(filter: Filter, { links }: PageRequest): Markup {
     : emptyState(
         "No deliveries yet",
         html`<p>
-          When a job ends, each of its subscriptions is owed a delivery, which is shown here.
+          When a job ends, each of its subscriptions gets a delivery, which is shown here.
         </p>`,
       );
 }

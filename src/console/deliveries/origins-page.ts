@@ -49,8 +49,8 @@ function list({ data }: Page<CallbackOrigin>, request: PageRequest): Markup {
     return emptyState(
       "Nothing waits, and nothing is wrong",
       html`<p>
-          The origin of a callback URL is listed while deliveries wait for it, while it fails, and
-          while it asks for fewer requests.
+          The origin of a callback URL is listed while deliveries wait for it, while it is failing,
+          and while it asks for fewer requests.
         </p>
         ${
           may(request, "subscriptions:write")

@@ -275,12 +275,12 @@ function pageProblem({ code, detail }: Problem): ProblemBody {
 const NO_LINK: PageProblem = {
   title: "No such link",
   status: 404,
-  detail: "The address is not complete, or is none of this gateway. Use the link unchanged.",
+  detail: "The address is incomplete, or belongs to another gateway. Use the link unchanged.",
 };
 const LINK_OVER: PageProblem = {
-  title: "This link has ended",
+  title: "This link has expired",
   status: 403,
-  detail: "Links are good for a limited time, and can be taken back. Ask for a new one.",
+  detail: "Links expire, and can be revoked. Ask for a new one.",
 };
 const LINK_USED =
   "This link was used, or is too old: each signs in once, within 15 minutes of the start. Sign in with an API key.";
@@ -291,7 +291,7 @@ const FOREIGN_PAGE: PageProblem = {
     "The request did not come from a form of your session. Go back, reload the page and try again.",
 };
 const WRONG_FORM: PageProblem = {
-  title: "Form not understood",
+  title: "Invalid form",
   status: 400,
   detail: "The request body is not a form of the console, or is larger than 512 KiB.",
 };

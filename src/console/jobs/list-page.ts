@@ -170,7 +170,7 @@ function nothingFound(filter: Filter, { links, publicUrl }: PageRequest): Markup
       html`<p>
           Jobs are found by the whole id that their provider gave them, by the id of a subscription,
           delivery or event, by metadata such as <code>invoice=17</code>, and by callback URL. They
-          are removed some time after they ended.
+          are removed some time after they end.
         </p>
         <p><a class="button" href="${links.to("jobs")}">Show all jobs</a></p>`,
     );
@@ -179,7 +179,7 @@ function nothingFound(filter: Filter, { links, publicUrl }: PageRequest): Markup
     "No jobs yet",
     html`<p>A job appears here as soon as a subscription names it:</p>
       ${command(subscribeCommand(publicUrl))}
-      <p>Its callback is sent when it ends, and all of its story is here.</p>`,
+      <p>When it ends, its callback is sent, and its whole history is shown here.</p>`,
   );
 }
 

@@ -81,7 +81,7 @@ function noPart({ id, links }: PageRequest): Markup {
   return emptyState(
     "No such part",
     html`<p>
-      The result has nothing at this address.
+      The result has no part at this address.
       <a href="${links.to(`results/${id}/view`)}">Show it from the start</a>.
     </p>`,
   );

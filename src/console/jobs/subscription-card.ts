@@ -108,7 +108,7 @@ function attemptView(attempt: Attempt, { id }: Delivery): Markup {
         <span class="quiet">${time(attempt.started_at)} · ${duration(attempt.duration_ms)}</span>
       </summary>
       <h5>What the receiver answered</h5>
-      ${excerpt === null || excerpt === "" ? html`<p class="quiet">Nothing was kept.</p>` : pre(excerpt)}
+      ${excerpt === null || excerpt === "" ? html`<p class="quiet">No body was recorded.</p>` : pre(excerpt)}
     </details>
   </li>`;
 }

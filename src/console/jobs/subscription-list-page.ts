@@ -25,7 +25,7 @@ const FIELDS = ["metadata", "origin", "status", "job", "period"] as const;
 
 type Filter = Readonly<Record<(typeof FIELDS)[number], string>>;
 
-/** Who wants to hear of which job: found by what the client knows, its metadata and its own address. */
+/** The list of subscriptions, searched by what the client knows of them: metadata and its own address. */
 export const subscriptionListPage = definePage({
   path: "/subscriptions",
   inLinks: "all",

@@ -76,7 +76,7 @@ function rawAnswer({ at, http_status: code, headers, body, body_bytes: bytes }: 
 }
 
 const NO_ANSWER_YET = html`<p class="quiet">
-  Answers are kept while somebody looks at the job: the next poll's appears here.
+  Answers are kept only while someone has the job's page open. The next poll's answer appears here.
 </p>`;
 
 /** Leads to the trial of the provider, filled in with this job. */

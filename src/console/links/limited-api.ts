@@ -108,7 +108,7 @@ const NOT_FOUND = (): Response => {
   const body: ProblemBody = {
     title: "Not found",
     status: 404,
-    detail: "This is not part of what the link shows.",
+    detail: "The link does not include this page.",
     code: "not_found",
   };
   return Response.json(body, { status: 404 });

@@ -119,8 +119,8 @@ async function page(
     body: html`<header class="title">
         <h1>Console links</h1>
         <p class="quiet">
-          A link shows a part of this console to somebody without an API key, for a limited time: to
-          your own customers their callbacks, also in a frame of your pages.
+          A link shows a part of this console to someone without an API key, for a limited time: for
+          example, to each of your customers their own callbacks, also in a frame on your pages.
         </p>
       </header>
       ${made}
@@ -206,7 +206,7 @@ async function linkList(request: PageRequest): Promise<Markup> {
     cursor,
   });
   if (data.length === 0) {
-    return emptyState("No links", html`<p>A link is listed until a day after its end.</p>`);
+    return emptyState("No links", html`<p>A link stays listed for a day after it expires.</p>`);
   }
   const revokeAll = confirmButton({
     id: "revoke-all",

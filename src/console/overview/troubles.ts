@@ -54,8 +54,8 @@ export function troublesOf(scene: Scene): Trouble[] {
 export function troubleList(troubles: readonly Trouble[], { links }: PageRequest): Markup {
   if (troubles.length === 0) {
     return html`<p class="quiet">
-      Nothing: no connection is paused or behind, no receiver fails, no delivery was given up, and
-      no job is near its deadline.
+      All good: no connection is paused or behind, no receiver is failing, no delivery was given up,
+      and no job is near its deadline.
     </p>`;
   }
   const left = troubles.length - SHOWN_MAX;

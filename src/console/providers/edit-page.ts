@@ -143,7 +143,8 @@ async function page(
 /** A provider that comes along can't be changed, but copied. */
 function copyForm(from: string, { links }: PageRequest): Markup {
   return html`<p class="lead">
-      ${from} comes with the gateway, and is changed with it. A copy under another name is your own:
+      ${from} is built into the gateway and changes only with it. To make it your own, put a copy
+      under another name:
     </p>
     <form class="filter" method="get" action="${links.to("provider-new")}">
       <input type="hidden" name="from" value="${from}" />
@@ -160,7 +161,9 @@ function changes(
   const { links, csrfToken, id } = request;
   const lines = diffLines(known === null ? "" : shown(known.definition), shown(definition));
   if (lines.every(({ kind }) => kind === "same")) {
-    return html`<p class="notice good" role="status">It is the same as the last version.</p>`;
+    return html`<p class="notice good" role="status">
+      Nothing has changed since the last version.
+    </p>`;
   }
   const isOwn = known === null || known.source === "project";
   const put = isOwn

@@ -22,8 +22,8 @@ export const providerListPage = definePage({
       body: html`<header class="title">
           <h1>Providers</h1>
           <p class="quiet">
-            How the jobs of an API are polled, and its answers read. The project's own come before
-            others of the same name.
+            How the jobs of an API are polled, and how its answers are read. The project's own take
+            precedence over others of the same name.
           </p>
         </header>
         ${filterForm(request, "providers", searchField(filter.q))}
@@ -90,8 +90,8 @@ function nothingFound(isSearched: boolean, { links }: PageRequest): Markup {
   return emptyState(
     isSearched ? "No provider matches" : "No providers",
     html`<p>
-      An API that is not in the catalogue needs a definition of your own: start from one that is
-      like it, and try it on an answer before it is used.
+      For an API that is not in the catalogue, write a definition of your own: start from a similar
+      one, and try it on an answer before you use it.
       ${isSearched ? html`<a href="${links.to("providers")}">Show all</a>` : NOTHING}
     </p>`,
   );

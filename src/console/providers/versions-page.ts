@@ -122,7 +122,7 @@ function comparison(
   return card(
     `From version ${before.version} to version ${after.version}`,
     lines.every(({ kind }) => kind === "same")
-      ? html`<p class="quiet">Both say the same.</p>`
+      ? html`<p class="quiet">The two versions are identical.</p>`
       : diffView(lines),
   );
 }

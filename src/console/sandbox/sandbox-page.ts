@@ -150,8 +150,8 @@ function page(
     body: html`<header class="title">
         <h1>Sandbox</h1>
         <p class="quiet">
-          A job API that does what it is told, and a receiver: the whole loop on this machine,
-          without an account anywhere.
+          A fake job API and a receiver: the whole loop on this machine, without an account
+          anywhere.
         </p>
       </header>
       ${problem === null ? NOTHING : html`<p class="notice bad" role="alert">${problem}</p>`}
@@ -199,8 +199,8 @@ function explanation(): Markup {
   return html`${card(
     "From the job to its callback",
     html`<p>
-      The job is submitted to the sandbox, and subscribed to: the gateway polls it until it ends,
-      and sends a signed callback to the sandbox's receiver, which checks the signature.
+      The sandbox runs the job. The gateway polls it until it ends, and sends a signed callback to
+      the sandbox's receiver, which checks the signature.
     </p>`,
   )}
   ${card(

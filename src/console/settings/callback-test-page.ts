@@ -51,7 +51,7 @@ function page({ links, csrfToken }: PageRequest, url: string, outcome: Markup): 
     body: html`<header class="title">
         <h1>Test a callback</h1>
         <p class="quiet">
-          Sends one signed event, ringback.test, as callbacks are sent. It is not retried, and
+          Sends one signed event, ringback.test, exactly like a callback. It is not retried, and
           nothing is stored.
         </p>
       </header>

@@ -14,7 +14,7 @@ const OVERLAPS = [
   { value: "86400", text: "For one day" },
   { value: "604800", text: "For seven days" },
   { value: "3600", text: "For one hour" },
-  { value: "0", text: "Not at all: it leaked" },
+  { value: "0", text: "None: the old one leaked" },
 ] as const;
 
 /** The secrets and keys that sign callbacks. */
@@ -36,8 +36,8 @@ export const signingPage = definePage({
       body: html`<header class="title"><h1>Signing</h1></header>
         <p class="lead">
           Receivers verify callbacks with the secret (<code>v1</code>) or with the public key
-          (<code>v1a</code>). After a rotation the old one signs along for a while, so that
-          receivers can be changed over one by one.
+          (<code>v1a</code>). After a rotation, callbacks carry the signatures of both for a while,
+          so that receivers can switch one by one.
         </p>
         ${card("Secrets", secretTable(secrets.data), rotateButton("secret", request))}
         ${card("Public keys", keyTable(keys.data), rotateButton("key", request))}`,

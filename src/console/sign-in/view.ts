@@ -10,7 +10,7 @@ export function signInView(
 ): Markup {
   return html`<div class="sign-in">
     <h1>Ringback console</h1>
-    <p>Sign in with an API key of your project. You can do here whatever its scopes allow.</p>
+    <p>Sign in with an API key of your project. Its scopes decide what you can do here.</p>
     ${problem === null ? NOTHING : html`<p class="notice bad" role="alert">${problem}</p>`}
     <form method="post" action="${links.to("sign-in")}" hx-boost="false">
       <input type="hidden" name="next" value="${next}" />

@@ -139,7 +139,7 @@ function credentialForm({ id }: Connection, { links, csrfToken }: PageRequest): 
       <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
       ${textField("credential", "The upstream's API key", "", { type: "password" })}
       <p class="quiet">
-        It is stored sealed and never shown again. A paused connection is resumed.
+        It is stored encrypted and never shown again. A paused connection is resumed.
       </p>
       <button class="main">Store</button>
     </form>
