@@ -9,11 +9,15 @@ import type { CommandRouter } from "./command-router.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/limits/project-limits.ts";
 import { isInboxTarget } from "../core/delivery/inbox-target.ts";
-import { shardOfJob, shardOfText } from "../core/ids/shard.ts";
+import { shardOfJob } from "../core/ids/shard.ts";
 import { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
 import { SharedCache } from "../lanes/shares/shared-cache.ts";
 import type { RequestDeadline } from "../runtime/request-deadline.ts";
-import { findIdempotencyKey, type UsedKey } from "../store/subscriptions/find-idempotency-key.ts";
+import {
+  findIdempotencyKey,
+  shardOfIdempotencyKey,
+  type UsedKey,
+} from "../store/subscriptions/find-idempotency-key.ts";
 import { QueueFullError } from "../store/writes/group-commit.ts";
 import type { LiveJob } from "../store/jobs/load-jobs.ts";
 import { callbackFieldsOf } from "../store/writes/callback-fields.ts";
@@ -224,7 +228,7 @@ export class Acceptor {
       paramsDigest:
         paramsText === "{}" ? "" : createHash("sha256").update(paramsText).digest("base64url"),
       idempotencyShardId:
-        idempotencyKey === null ? 0 : shardOfText(`${request.projectId}/${idempotencyKey}`),
+        idempotencyKey === null ? 0 : shardOfIdempotencyKey(request.projectId, idempotencyKey),
       nowMs,
       mailId: shards.has(shardId) ? null : uuids(nowMs, shardId),
     };

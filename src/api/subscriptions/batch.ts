@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { PROBLEMS } from "../../core/error-codes.ts";
 import { splitRawArray } from "../../core/json/raw-json-items.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
-import { isNotBegun, NotBegunInTimeError } from "../../store/db/errors.ts";
+import { isNotBegun, isTransient, NotBegunInTimeError } from "../../store/db/errors.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import type { ApiServices } from "../services.ts";
 import { invalidBodyParts, problemJson, problemOfParts } from "../http/problem.ts";
@@ -10,8 +10,10 @@ import type { Outcome, Problem } from "../http/problem.ts";
 import { isObject } from "../request/record-of-strings.ts";
 import type { Reply, RequestScope } from "../http/route.ts";
 import { isIdempotencyKey } from "../http/creating-route.ts";
-import { subscribe } from "./subscribe.ts";
-import type { Subscribed } from "./subscribe.ts";
+import { subscribe, subscribedEarlier } from "./subscribe.ts";
+import type { EarlierSubscription, Subscribed } from "./subscribe.ts";
+import { findIdempotencyKeys } from "../../store/subscriptions/find-idempotency-key.ts";
+import { findSubscriptionsById } from "../../store/subscriptions/subscription-record.ts";
 import { createdSubscriptionJson } from "./view.ts";
 import { subscriptionRequestSchema } from "./schema.ts";
 import {
@@ -96,18 +98,35 @@ export async function subscribeBatch(
   const { subscriptions: items, idempotency_keys: keys, dry_run: isDryRun } = wrapped(batch.body);
   const texts = textsOf(batch.text, batch.body);
   const unavailable = new Unavailable();
+  const keyOf = (index: number): string | null =>
+    keys?.[index] ?? keyOfPlace(batch.idempotencyKey, index);
+  const earlier =
+    isDryRun === true || keyOf(0) === null
+      ? NONE_EARLIER
+      : await findEarlier(
+          {
+            projectId: batch.projectId,
+            keys: items.map((_, index) => keyOf(index) ?? ""),
+            nowMs: services.clock.now(),
+          },
+          scope,
+        );
   const resultOf = async (item: unknown, index: number): Promise<string> => {
+    const idempotencyKey = keyOf(index);
     const requested = {
       projectId: batch.projectId,
       item,
       text: texts[index] ?? "",
-      idempotencyKey: keys?.[index] ?? keyOfPlace(batch.idempotencyKey, index),
+      idempotencyKey,
       trace: batch.trace,
     };
     if (isDryRun === true) {
       return checkResultJson(await checkItem(requested, sharing, scope, unavailable));
     }
-    const subscribed = await subscribeItem(requested, sharing, scope, unavailable);
+    const subscribed = await subscribeItem(requested, sharing, scope, {
+      unavailable,
+      earlier: earlier.get(idempotencyKey ?? ""),
+    });
     return resultJson(subscribed, services);
   };
   const results = Array.from<string>({ length: items.length });
@@ -157,14 +176,50 @@ interface BatchItem {
   readonly trace: string | null;
 }
 
+const NONE_EARLIER: ReadonlyMap<string, EarlierSubscription> = new Map();
+
+/**
+ * Subscriptions that earlier requests with these keys have made, in two statements: a batch that is sent again would
+ * take two for each item. A key that is not found here is found when its item is stored.
+ */
+async function findEarlier(
+  of: { readonly projectId: string; readonly keys: readonly string[]; readonly nowMs: number },
+  { database, deadline }: RequestScope,
+): Promise<ReadonlyMap<string, EarlierSubscription>> {
+  const find = async (): Promise<ReadonlyMap<string, EarlierSubscription>> => {
+    const used = await findIdempotencyKeys(database, of);
+    if (used.size === 0) return NONE_EARLIER;
+    const ids = [...used.values()].map(({ subscriptionId }) => subscriptionId);
+    const found = await findSubscriptionsById(database, { projectId: of.projectId, ids });
+    return new Map(
+      [...used].map(([key, use]) => {
+        const subscription = found.get(use.subscriptionId) ?? null;
+        return [key, { ...use, subscription }] as const;
+      }),
+    );
+  };
+  try {
+    return await deadline.race(find());
+  } catch (error) {
+    if (!isTransient(error)) throw error;
+    // Each item reports for itself that the database is away.
+    return NONE_EARLIER;
+  }
+}
+
 function subscribeItem(
   input: BatchItem,
   services: ApiServices,
   scope: RequestScope,
-  unavailable: Unavailable,
+  {
+    unavailable,
+    earlier,
+  }: { readonly unavailable: Unavailable; readonly earlier: EarlierSubscription | undefined },
 ): Promise<Outcome<Subscribed>> {
   return withItem(input, services, { scope, unavailable }, (requested) =>
-    subscribe(requested, services, scope),
+    earlier === undefined
+      ? subscribe(requested, services, scope)
+      : subscribedEarlier(requested, earlier, services),
   );
 }
 

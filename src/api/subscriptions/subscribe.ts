@@ -58,10 +58,7 @@ export async function subscribe(
     case "replayed":
       return replay(requested.projectId, outcome.subscriptionId, { database, warnings });
     case "idempotency_conflict":
-      return refused(
-        "idempotency_conflict",
-        "This Idempotency-Key was used for another request; use a new key for a new request.",
-      );
+      return KEY_USED_OTHERWISE;
     case "too_many_live_jobs":
       return refused(
         "too_many_live_jobs",
@@ -87,6 +84,28 @@ export async function subscribe(
     case "overloaded":
       return { ok: false, problem: overloaded() };
   }
+}
+
+/** The use of an idempotency key, and what it made. */
+export interface EarlierSubscription {
+  readonly requestHash: string;
+  readonly subscriptionId: string;
+  /** Null when it is no longer stored. */
+  readonly subscription: SubscriptionRecord | null;
+}
+
+/** Answers a request whose idempotency key is known to be used, as {@link subscribe} would. */
+export async function subscribedEarlier(
+  requested: SubscriptionRequest,
+  { requestHash, subscriptionId, subscription }: EarlierSubscription,
+  services: SubscribeServices,
+): Promise<Outcome<Subscribed>> {
+  const prepared = await beforeStoring(validateSubscription(requested, services));
+  if (!prepared.ok) return prepared;
+  const { request, warnings } = prepared.value;
+  const isSame = [request.requestHash, ...request.olderRequestHashes].includes(requestHash);
+  if (!isSame) return KEY_USED_OTHERWISE;
+  return repeated(subscription, subscriptionId, warnings);
 }
 
 /** The project has its maximum of inboxes. */
@@ -116,7 +135,19 @@ async function replay(
   id: string,
   { database, warnings }: { readonly database: Database; readonly warnings: readonly Warning[] },
 ): Promise<Outcome<Subscribed>> {
-  const subscription = await findSubscription(database, { projectId, id });
+  return repeated(await findSubscription(database, { projectId, id }), id, warnings);
+}
+
+const KEY_USED_OTHERWISE = refused(
+  "idempotency_conflict",
+  "This Idempotency-Key was used for another request; use a new key for a new request.",
+);
+
+function repeated(
+  subscription: SubscriptionRecord | null,
+  id: string,
+  warnings: readonly Warning[],
+): Outcome<Subscribed> {
   if (subscription !== null) return { ok: true, value: { subscription, isReplay: true, warnings } };
   return refused(
     "idempotency_conflict",

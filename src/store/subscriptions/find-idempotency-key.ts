@@ -1,7 +1,10 @@
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, gte, sql } from "drizzle-orm";
+import { shardOfText } from "../../core/ids/shard.ts";
 import type { Database } from "../db/database.ts";
 import { idempotencyKeys } from "../schema/schema.ts";
+import { rowsOf } from "../sql/row-source.ts";
 import { type Given, isAnyOf, statement, template } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
 
 const { shardId, projectId, key, requestHash, subscriptionId, createdAtMs } = idempotencyKeys;
 
@@ -20,6 +23,53 @@ const FIND = statement((orm, given: Given<Key>) =>
 export async function findIdempotencyKey(database: Database, used: Key): Promise<UsedKey | null> {
   const [row] = await database.run("find-idempotency-key", (sql) => FIND(sql, used));
   return row ?? null;
+}
+
+export function shardOfIdempotencyKey(project: string, used: string): number {
+  return shardOfText(`${project}/${used}`);
+}
+
+const KEPT_FOR_MS = 24 * 60 * 60 * 1000;
+
+const KEY = { shardId: "smallint", key: "text" } as const;
+
+const FIND_MANY = statement(
+  (
+    orm,
+    given: Given<{
+      projectId: string;
+      keys: readonly Pick<IdempotencyKey, "shardId" | "key">[];
+      sinceMs: number;
+    }>,
+  ) =>
+    orm
+      .select({ key, requestHash, subscriptionId })
+      .from(rowsOf("wanted", KEY, given.keys))
+      .innerJoin(
+        idempotencyKeys,
+        and(
+          eq(shardId, sql`wanted."shardId"`),
+          eq(projectId, given.projectId),
+          eq(key, sql`wanted.key`),
+        ),
+      )
+      // An older one is free again.
+      .where(gte(createdAtMs, timeOf(given.sinceMs))),
+);
+
+/** The uses of those of the project's idempotency keys that are used. */
+export async function findIdempotencyKeys(
+  database: Database,
+  of: { readonly projectId: string; readonly keys: readonly string[]; readonly nowMs: number },
+): Promise<ReadonlyMap<string, UsedKey>> {
+  const keys = of.keys.map((used) => ({
+    shardId: shardOfIdempotencyKey(of.projectId, used),
+    key: used,
+  }));
+  const rows = await database.run("find-idempotency-keys", (run) =>
+    FIND_MANY(run, { projectId: of.projectId, keys, sinceMs: of.nowMs - KEPT_FOR_MS }),
+  );
+  return new Map(rows.map(({ key: used, ...use }) => [used, use]));
 }
 
 const KEYS_PER_STATEMENT_MAX = 5000;

@@ -3,6 +3,7 @@ import { alias } from "drizzle-orm/pg-core";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
+import { ROW_KEY, type RowKey, rowsOf } from "../sql/row-source.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
 
@@ -134,4 +135,29 @@ export async function findSubscription(
     FIND(sql, { ...key, shardId: shardOfUuid(key.id) }),
   );
   return row === undefined ? null : subscriptionRecord(row);
+}
+
+const FIND_MANY = statement((orm, given: Given<{ projectId: string; keys: readonly RowKey[] }>) =>
+  orm
+    .select(SUBSCRIPTION_COLUMNS)
+    .from(rowsOf("key", ROW_KEY, given.keys))
+    .innerJoin(
+      subscription,
+      and(eq(subscription.shardId, sql`key."shardId"`), eq(subscription.id, sql`key.id`)),
+    )
+    .innerJoin(job, IS_ITS_JOB)
+    .leftJoin(delivery, IS_ITS_DELIVERY)
+    .where(eq(subscription.projectId, given.projectId)),
+);
+
+/** Those of the project's subscriptions that are still stored, by their ids. */
+export async function findSubscriptionsById(
+  database: Database,
+  { projectId, ids }: { readonly projectId: string; readonly ids: readonly string[] },
+): Promise<ReadonlyMap<string, SubscriptionRecord>> {
+  const keys = ids.map((id) => ({ shardId: shardOfUuid(id), id }));
+  const rows = await database.run("find-subscriptions-by-id", (run) =>
+    FIND_MANY(run, { projectId, keys }),
+  );
+  return new Map(rows.map((row) => [row.id, subscriptionRecord(row)]));
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { batchResponseSchema } from "../../../src/api/http/response-schemas.ts";
 import type { Json } from "../api-fixture.ts";
 import { ApiFixture, CALLBACK_URL, problemOf } from "../api-fixture.ts";
+import { type RanStatement, watchStatements } from "../../support/plans.ts";
 
 let api: ApiFixture;
 beforeAll(async () => {
@@ -99,6 +100,40 @@ describe("POST /v1/subscriptions/batch", () => {
     expect(await results(await keyed(["key-1"], "other"))).toMatchObject([
       { status: 409, error: { code: "idempotency_conflict" } },
     ]);
+  });
+
+  it("a repeated batch is answered with two statements, however many items it has", async () => {
+    const jobs = Array.from({ length: 300 }, (_, index) => `again-${index}`);
+    const body = {
+      subscriptions: jobs.map(wish),
+      idempotency_keys: jobs.map((job) => `key-of-${job}`),
+    };
+    const first = await results(await post(body));
+    await api.request("DELETE", `/v1/subscriptions/${first[1].subscription.id}`);
+    const ran: RanStatement[] = [];
+    watchStatements(api.database, ran);
+    const again = await results(await post(body));
+    const names = ran
+      .map(({ name }) => name)
+      .filter((name) => /subscription|idempotency/.test(name));
+    expect(again.map((one) => one.subscription.id)).toEqual(
+      first.map((one) => one.subscription.id),
+    );
+    expect(again.every((one) => one.idempotent_replayed === true)).toBe(true);
+    expect(again[1].subscription.status).toBe("canceled");
+    expect(names).toEqual(["find-idempotency-keys", "find-subscriptions-by-id"]);
+  });
+
+  it("a key that is older than a day is free again, for an item of a batch too", async () => {
+    const body = { subscriptions: [wish("day")], idempotency_keys: ["key-of-day"] };
+    const [first] = await results(await post(body));
+    await api.sql(
+      "update idempotency_keys set created_at = created_at - interval '25 hours' where key = 'key-of-day'",
+      [],
+    );
+    const [again] = await results(await post(body));
+    expect(again).toMatchObject({ outcome: "created", status: 201 });
+    expect(again.subscription.id).not.toBe(first.subscription.id);
   });
 
   it("dry_run checks each item as it would be, and stores none", async () => {
