@@ -26,14 +26,15 @@ test("an origin that goes on failing is left alone, and what waits for it comes 
     return (row?.["made"] ?? 0) as number;
   };
   // An attempt that is in progress while time passes counts as one that took so long.
-  const noneInProgress = () =>
-    expect
+  const noneInProgress = async (): Promise<void> => {
+    await expect
       .poll(
         () => gateway.sql`
           select id from deliveries
           where status = 'pending' and next_attempt_at <= ${new Date(gateway.clock.now())}`,
       )
       .toEqual([]);
+  };
   const failing = () =>
     gateway.logged.some((line) => line.includes("a callback origin is failing"));
   // On a busy machine the first attempts may take so long that the origin counts as failing over them.
