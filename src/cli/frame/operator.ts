@@ -67,7 +67,7 @@ export async function runOperator(
     if (error instanceof WrongDefinitionsError) cli.stderr.write(`${error.message}\n`);
     else if (error instanceof CliError) return printFailure(out, error);
     else if (isForPeople && !printsLog) return printFailure(out, new CliError(error.message, {}));
-    else if (error instanceof StartRefusedError) log.fatal(error.message);
+    else if (isForPeople) log.fatal(error.message);
     else log.fatal({ err: error }, error instanceof Error ? error.message : "unrecoverable error");
     return EXIT.failed;
   } finally {
