@@ -71,11 +71,17 @@ export class ConsumerClaims {
     return null;
   }
 
-  /** Gives back what could not be given back before. */
+  /** Gives back what could not be given back before, until one fails, which is the last the next time. */
   async retry(): Promise<void> {
-    for (const [key, { of, readerId }] of this.#unreleased) {
-      await releaseConsumer(this.#options.database, of, readerId);
-      this.#unreleased.delete(key);
+    for (const [key, unreleased] of this.#unreleased) {
+      try {
+        await releaseConsumer(this.#options.database, unreleased.of, unreleased.readerId);
+        this.#unreleased.delete(key);
+      } catch (error) {
+        this.#unreleased.delete(key);
+        this.#unreleased.set(key, unreleased);
+        throw error;
+      }
     }
   }
 

@@ -112,17 +112,23 @@ export class InboxFeed implements Service {
   }
 
   async round(): Promise<void> {
-    const { database, shards, claims } = this.#options;
-    await claims.retry();
-    const watched = [...this.#watched.values()];
-    if (watched.length === 0 && !shards.has(PLACING_SHARD)) return;
-    if (watched.length > 0) this.#repeater.hurry();
+    const { shards, claims } = this.#options;
     const failures: unknown[] = [];
+    const keep = (error: unknown): void => void failures.push(error);
+    const watched = [...this.#watched.values()];
+    if (watched.length > 0) this.#repeater.hurry();
+    if (watched.length > 0 || shards.has(PLACING_SHARD)) await this.#placeAndWake(watched, keep);
+    // Last, since a consumer's row that is locked must hold up no messages.
+    await claims.retry().catch(keep);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #placeAndWake(watched: readonly Watched[], keep: (error: unknown) => void): Promise<void> {
+    const { database } = this.#options;
     for (const inbox of await findUnplaced(database, INBOXES_PER_ROUND_MAX)) {
-      await this.#placeSome(inbox).catch((error: unknown) => failures.push(error));
+      await this.#placeSome(inbox).catch(keep);
     }
     if (watched.length > 0) await this.#wake(watched);
-    if (failures.length > 0) throw failures[0];
   }
 
   async #placeSome(inbox: InboxName): Promise<void> {
