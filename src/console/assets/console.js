@@ -162,7 +162,7 @@
     else if (button.dataset.themeSwitch !== undefined) nextTheme();
   });
 
-  /* Keys: j and k go along a list, Enter opens, / searches, p pauses. */
+  /* Keys: j and k go along a list, Enter opens, / searches, Escape leaves a field, p pauses. */
 
   function moveInList(step) {
     const links = [...document.querySelectorAll("[data-row] a.row")];
@@ -173,7 +173,10 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, select, textarea") !== null) return;
+    if (event.target.closest("input, select, textarea") !== null) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
     if (event.key === "j") moveInList(1);
     else if (event.key === "k") moveInList(-1);
     else if (event.key === "p") togglePause();
