@@ -212,6 +212,7 @@ describe("with nothing set", () => {
         alone: eachLimit((name) => limitOf(name).byDefault),
         amongOthers: {
           ...eachLimit((name) => limitOf(name).byDefault),
+          stored_bytes: 107_374_182_400,
           requests_per_second: 2000,
           database_calls: 3,
         },

@@ -105,10 +105,12 @@ test("deliveries owed and bytes kept reach limits of their own", async () => {
   );
   await usage.refresh();
   expect(limits.used(ATTACKER, "owed_deliveries")).toBe(4);
-  expect(limits.used(ATTACKER, "stored_bytes")).toBe(400);
+  // A KiB for each job, and for each subscription.
+  const ofRows = 4 * 2 * 1024;
+  expect(limits.used(ATTACKER, "stored_bytes")).toBe(400 + ofRows);
   limits.own.set(ATTACKER, { owed_deliveries: 4 });
   expect(usage.reached(ATTACKER, false)).toBe("owed_deliveries");
-  limits.own.set(ATTACKER, { stored_bytes: 400 });
+  limits.own.set(ATTACKER, { stored_bytes: 400 + ofRows });
   expect(usage.reached(ATTACKER, false)).toBe("stored_bytes");
   limits.own.clear();
   await sql(`update deliveries set status = 'delivered', next_attempt_at = null`);
@@ -116,7 +118,30 @@ test("deliveries owed and bytes kept reach limits of their own", async () => {
   clock.advance(10_000);
   await usage.refresh();
   expect(limits.used(ATTACKER, "owed_deliveries")).toBe(0);
+  expect(limits.used(ATTACKER, "stored_bytes")).toBe(ofRows);
+  await sql(`delete from jobs`);
+  clock.advance(10_000);
+  await usage.refresh();
   expect(limits.used(ATTACKER, "stored_bytes")).toBe(0);
+  expect(limits.used(NEIGHBOR, "stored_bytes")).toBe(0);
+});
+
+test("jobs that have ended count by the bytes of their rows, whatever their results", async () => {
+  const { rows } = await accept(ATTACKER, names("job", 3));
+  await recordEvents(
+    database,
+    rows.map((row) => completedRow(row, { result: null, resultBytes: 0 })),
+  );
+  await sql(`update deliveries set status = 'delivered', next_attempt_at = null`);
+  for (let count = 0; count < 2; count += 1) {
+    clock.advance(10_000);
+    await usage.refresh();
+  }
+  expect(limits.used(ATTACKER, "live_subscriptions")).toBe(0);
+  expect(limits.used(ATTACKER, "owed_deliveries")).toBe(0);
+  limits.own.set(ATTACKER, { stored_bytes: 3 * 2 * 1024 });
+  expect(usage.reached(ATTACKER, false)).toBe("stored_bytes");
+  expect(usage.reached(NEIGHBOR, false)).toBeNull();
 });
 
 test("many rows are counted by a sample of them", async () => {

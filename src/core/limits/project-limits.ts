@@ -65,8 +65,10 @@ const PROJECT_LIMITS = {
   stored_bytes: {
     kind: "stock",
     unit: "bytes",
-    byDefault: 100 * 1024 * MIB,
-    counts: "Results that are kept, as they were counted seconds ago; of very many by a sample.",
+    byDefault: 1024 * 1024 * MIB,
+    byDefaultAmongOthers: 100 * 1024 * MIB,
+    counts:
+      "Results that are kept, and 1 KiB for each job and each subscription, as they were counted seconds ago; of very many by a sample.",
   },
   requests_per_second: {
     kind: "rate",

@@ -47,16 +47,22 @@ export async function countBySample(
   await database.run(call, (sql) => sql.unsafe(text));
 }
 
+/** Of a job with its event, and of a subscription with its delivery and attempts, as usual ones are. */
+const ROW_BYTES = 1024;
+
 const countSql = (
   jobsPercent: number,
   eventsPercent: number,
   inlineResultBytesMax: number,
 ): string => `
 with counts as (
-  select project_id, sum(greatest(subscription_count, 1)) / ${jobsPercent / 100} as live, 0 as owed,
-    0 as bytes, 0 as unread
-  from jobs tablesample system (${jobsPercent})
-  where status in ('pending', 'processing') group by project_id
+  select project_id,
+    sum(greatest(subscription_count, 1)) filter (where status in ('pending', 'processing'))
+      / ${jobsPercent / 100} as live,
+    0 as owed,
+    sum(${ROW_BYTES} * (1 + greatest(subscription_count, 1))) / ${jobsPercent / 100} as bytes,
+    0 as unread
+  from jobs tablesample system (${jobsPercent}) group by project_id
   union all
   -- By an index that holds no others.
   select project_id, 0, count(*), 0, 0 from deliveries
