@@ -129,7 +129,7 @@ export class Relay implements RelayReader {
     this.#heldBytes += chunk.length;
     if (this.#state !== "holding") return false;
     if (this.#heldBytes >= LOOKED_AT_BYTES_MAX) {
-      void this.#lookAtHeld();
+      this.#lookThenPass();
       return false;
     }
     if (this.#heldBytes > this.#hooks.memory.bytesFree) this.#takeMemory();
@@ -149,7 +149,7 @@ export class Relay implements RelayReader {
     isAtOnce = false;
     if (this.#isHeldInMemory()) return;
     this.#memoryTimer = this.#hooks.clock.setTimer(MEMORY_WAIT_MS, () => {
-      if (this.#state === "holding") void this.#lookAtHeld();
+      if (this.#state === "holding") this.#lookThenPass();
     });
   }
 
@@ -166,7 +166,7 @@ export class Relay implements RelayReader {
   end(trailers: readonly string[]): void {
     if (this.#state === "passing") return this.#finish(trailers);
     this.#ending = { trailers };
-    if (this.#state === "holding") void this.#lookAtHeld();
+    if (this.#state === "holding") this.#lookThenPass();
   }
 
   failed(failure: RequestFailure): void {
@@ -175,7 +175,7 @@ export class Relay implements RelayReader {
         return this.#over({ kind: "failed", failure });
       case "holding":
         this.#ending = { failure };
-        void this.#lookAtHeld();
+        this.#lookThenPass();
         return;
       case "looking":
         this.#ending = { failure };
@@ -185,6 +185,16 @@ export class Relay implements RelayReader {
       case "over":
         return;
     }
+  }
+
+  /** An answer that can't be relayed is cut off; nothing that an upstream sends may end the process. */
+  #lookThenPass(): void {
+    this.#lookAtHeld().catch((error: unknown) => {
+      this.#exchange?.abort();
+      this.#leaveMemory();
+      const message = `The answer can't be relayed: ${error instanceof Error ? error.message : "unknown"}.`;
+      this.#cut({ code: "invalid_response", message });
+    });
   }
 
   async #lookAtHeld(): Promise<void> {
@@ -221,7 +231,7 @@ export class Relay implements RelayReader {
     const headers = responseHeaders(rawHeaders, status, this.#hooks.through);
     for (const [name, value] of Object.entries(added)) headers.push(name, value);
     this.#response.sendDate = false;
-    this.#response.writeHead(status, statusText, headers);
+    this.#response.writeHead(status, isReasonPhrase(statusText) ? statusText : undefined, headers);
   }
 
   #write(chunk: Buffer): boolean {
@@ -267,6 +277,11 @@ export class Relay implements RelayReader {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+
+/** What Node takes as the text of a status line. Parsers of answers take more. */
+function isReasonPhrase(text: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
+}
 
 function pairsOf(raw: readonly string[]): [string, string][] {
   const pairs: [string, string][] = [];

@@ -4,11 +4,12 @@ import type { AddressInfo } from "node:net";
 import type { TestContext } from "vitest";
 import { describe, expect, test } from "vitest";
 import { MemoryBudget } from "../../src/lanes/shares/memory-budget.ts";
+import type { RelayedHead } from "../../src/outbound/exchange/relayed-exchange.ts";
 import { SystemClock } from "../../src/runtime/clock.ts";
 import { LOOKED_AT_BYTES_MAX, Relay, type HeldBody } from "../../src/via/relay.ts";
 
 const KIB = 1024;
-const HEAD = { status: 200, statusText: "OK", headers: {}, rawHeaders: [] };
+const HEAD: RelayedHead = { status: 200, statusText: "OK", headers: {}, rawHeaders: [] };
 
 /** A budget for one large answer at a time, and requests of clients to relay answers to. */
 async function open(context: TestContext) {
@@ -23,7 +24,7 @@ async function open(context: TestContext) {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   context.onTestFinished(() => void server.close());
-  const begin = async () => {
+  const begin = async (head = HEAD) => {
     const exchange = once(server, "request") as Promise<[IncomingMessage, ServerResponse]>;
     const answered = fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     const [request, response] = await exchange;
@@ -46,13 +47,27 @@ async function open(context: TestContext) {
     const { resolve } = resumed;
     // The rest of an exchange is nothing to a relay.
     relay.begin({ resume: resolve, abort: () => undefined });
-    relay.head(HEAD);
+    relay.head(head);
     return { relay, answered, looks, resumed: resumed.promise };
   };
   return { memory, begin };
 }
 
 describe("answers that are held", () => {
+  test("a held answer whose headers can't be passed on is cut off, and gives its memory back", async (context) => {
+    const { memory, begin } = await open(context);
+    const { relay, answered } = await begin({ ...HEAD, rawHeaders: ["x-name", "a\u0001b"] });
+    const lost = expect(answered).rejects.toThrow("fetch failed");
+    relay.data(Buffer.from("{}"));
+    relay.end([]);
+    expect(await relay.outcome).toMatchObject({
+      kind: "cut",
+      failure: { code: "invalid_response", message: expect.stringContaining("x-name") },
+    });
+    await lost;
+    expect(memory.bytesFree).toBe(64 * KIB);
+  });
+
   test("held answers share a budget of memory: one that finds none waits until there is", async (context) => {
     const { memory, begin } = await open(context);
     const [one, two] = [await begin(), await begin()];

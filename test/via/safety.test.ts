@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { text } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import type { TestContext } from "vitest";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { acmeDefinition } from "../end-to-end/provider-scene.ts";
 import { useScenes } from "../end-to-end/scene.ts";
 import { API_KEY } from "../support/gateway-environment.ts";
@@ -249,6 +249,44 @@ describe("an answer", () => {
       expect(await answer.text()).not.toContain("smuggled");
     }
   });
+
+  test.each([
+    ["text beyond Latin-1", "Pr\u0142yj\u0119te"],
+    ["a control character", "Acc\u0001epted"],
+  ])(
+    "a status line with %s is relayed without its text, held or not, and ends nothing",
+    async (_, reason) => {
+      const upstream = createServer((socket) => {
+        socket.on("error", () => undefined);
+        socket.on("data", (chunk) => {
+          const isSubmission = chunk.toString().startsWith("POST ");
+          const [status, body] = isSubmission
+            ? ["202", '{"job_id":"of-the-line","status":"pending"}']
+            : ["200", "{}"];
+          const head = `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json`;
+          socket.write(`${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+        });
+      }).listen(0, "127.0.0.1");
+      await once(upstream, "listening");
+      onTestFinished(() => void upstream.close());
+      const scene = await openScene({ onTestFinished } as TestContext);
+      const { port } = upstream.address() as AddressInfo;
+      const connection = await scene.connect({ base_url: `http://127.0.0.1:${port}` });
+      const send = (method: string) =>
+        fetch(`${scene.gateway.url}/via/${connection.id}/extract`, {
+          method,
+          headers: {
+            "x-api-key": API_KEY,
+            "ringback-callback-url": scene.receiver.url(scene.path),
+          },
+        });
+      const held = await send("POST");
+      expect([held.status, held.statusText]).toEqual([202, "Accepted"]);
+      expect(await held.json()).toMatchObject({ job_id: "of-the-line" });
+      const passed = await send("GET");
+      expect([passed.status, passed.statusText]).toEqual([200, "OK"]);
+    },
+  );
 
   test("an answer of 429 applies to the connection's polls too", async (context) => {
     const { scene, connection, url } = await openPulse(context, () => ({
