@@ -311,7 +311,7 @@ test("an open page leads to the form when its key is revoked, and when another t
   await close();
 });
 
-/** Lets nobody into the gateway's database, until the work is done. */
+/** Keeps everyone out of the gateway's database until the work is done. */
 async function withoutDatabase(work: () => Promise<void>): Promise<void> {
   const name = new URL(gateway.databaseUrl).pathname.slice(1);
   const admin = postgres(inject("postgresUrl"), { max: 1, onnotice: () => {} });

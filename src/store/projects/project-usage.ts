@@ -47,7 +47,7 @@ export async function countBySample(
   await database.run(call, (sql) => sql.unsafe(text));
 }
 
-/** Of a job with its event, and of a subscription with its delivery and attempts, as usual ones are. */
+/** The usual size of a job with its event, and of a subscription with its delivery and attempts. */
 const ROW_BYTES = 1024;
 
 const countSql = (
