@@ -3,12 +3,13 @@ import { listAuditEntries } from "../../src/store/projects/audit-log.ts";
 import type { Database, PooledDatabase } from "../../src/store/db/database.ts";
 import { findRedeliveries } from "../../src/store/deliveries/redeliveries.ts";
 import { listOperationalEvents } from "../../src/store/events/operational-events.ts";
+import { findIdempotencyKeys } from "../../src/store/subscriptions/find-idempotency-key.ts";
 import { readMessages } from "../../src/store/inboxes/read-messages.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { plansOf } from "../support/plans.ts";
 
 /*
- * Lists of records and of an inbox's messages: a page reads a bounded number of rows, by an index.
+ * Lists of records, of an inbox's messages and of used keys: each reads a bounded number of rows, by an index.
  * test/store/list-plans.test.ts has the lists about jobs.
  */
 
@@ -37,7 +38,9 @@ beforeAll(async () => {
        callback_origin, status, created_at, inbox_position)
      select n % 256, ${id}, '${PROJECT}', ${id}, ${id}, 'job.completed', 'inbox:orders', 'delivered',
        now(), n * 100 ${rows}`,
-    "analyze audit_log, operational_events, redeliveries, deliveries, inboxes",
+    `insert into idempotency_keys (shard_id, project_id, key, request_hash, subscription_id, created_at)
+     select n % 256, ${project}, 'key-' || n, '', ${id}, now() ${rows}`,
+    "analyze audit_log, operational_events, redeliveries, deliveries, inboxes, idempotency_keys",
   ];
   for (const statement of statements) {
     await scene.database.run("seed", (sql) => sql.unsafe(statement));
@@ -80,11 +83,28 @@ describe.each<{
     rowsMax: 200,
     index: "deliveries_by_inbox_position",
   },
+  {
+    what: "the use of a batch's idempotency keys",
+    find: (database) =>
+      findIdempotencyKeys(database, {
+        projectId: PROJECT,
+        keys: Array.from({ length: 100 }, (_, index) => `key-${index}`),
+        nowMs: Date.now(),
+      }),
+    rowsMax: 300,
+    index: "idempotency_keys_shard_id_project_id_key_pk",
+  },
 ])("$what", ({ find, rowsMax, index }) => {
   it("is read by an index, whatever else there is", async () => {
     const plans = await plansOf(scene.database, find);
     expect(plans.flatMap(({ indexes }) => indexes)).toContain(index);
-    const large = ["audit_log", "operational_events", "redeliveries", "deliveries"];
+    const large = [
+      "audit_log",
+      "operational_events",
+      "redeliveries",
+      "deliveries",
+      "idempotency_keys",
+    ];
     const whole = plans.flatMap(({ readWhole }) => readWhole);
     expect(whole.filter((table) => large.includes(table))).toEqual([]);
     for (const { rowsRead } of plans) expect(rowsRead).toBeLessThanOrEqual(rowsMax);

@@ -1,4 +1,4 @@
-import { and, eq, gte, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import { shardOfText } from "../../core/ids/shard.ts";
 import type { Database } from "../db/database.ts";
 import { idempotencyKeys } from "../schema/schema.ts";
@@ -33,28 +33,25 @@ const KEPT_FOR_MS = 24 * 60 * 60 * 1000;
 
 const KEY = { shardId: "smallint", key: "text" } as const;
 
-const FIND_MANY = statement(
+// For a subquery with a limit, Postgres makes one look-up by index for each key, however many there are.
+const FIND_MANY = template(
   (
-    orm,
     given: Given<{
       projectId: string;
       keys: readonly Pick<IdempotencyKey, "shardId" | "key">[];
       sinceMs: number;
     }>,
-  ) =>
-    orm
-      .select({ key, requestHash, subscriptionId })
-      .from(rowsOf("wanted", KEY, given.keys))
-      .innerJoin(
-        idempotencyKeys,
-        and(
-          eq(shardId, sql`wanted."shardId"`),
-          eq(projectId, given.projectId),
-          eq(key, sql`wanted.key`),
-        ),
-      )
-      // An older one is free again.
-      .where(gte(createdAtMs, timeOf(given.sinceMs))),
+  ) => sql<UsedKey & { readonly key: string }>`
+select wanted.key, used."requestHash", used."subscriptionId"
+from ${rowsOf("wanted", KEY, given.keys)}, lateral (
+  select ${requestHash} as "requestHash", ${subscriptionId} as "subscriptionId"
+  from ${idempotencyKeys}
+  where ${shardId} = wanted."shardId" and ${projectId} = ${given.projectId} and ${key} = wanted.key
+    -- An older one is free again.
+    and ${createdAtMs} >= ${timeOf(given.sinceMs)}
+  limit 1
+) as used
+`,
 );
 
 /** The uses of those of the project's idempotency keys that are used. */
