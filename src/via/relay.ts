@@ -278,7 +278,7 @@ export class Relay implements RelayReader {
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** What Node takes as the text of a status line. Parsers of answers take more. */
+/** The text that Node accepts in a status line. Parsers of answers accept more. */
 function isReasonPhrase(text: string): boolean {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
 }
