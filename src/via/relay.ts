@@ -192,8 +192,7 @@ export class Relay implements RelayReader {
     this.#lookAtHeld().catch((error: unknown) => {
       this.#exchange?.abort();
       this.#leaveMemory();
-      const message = `The answer can't be relayed: ${error instanceof Error ? error.message : "unknown"}.`;
-      this.#cut({ code: "invalid_response", message });
+      this.#cut(unrelayable(error));
     });
   }
 
@@ -249,7 +248,11 @@ export class Relay implements RelayReader {
 
   #finish(trailers: readonly string[]): void {
     const status = this.#head?.status ?? 0;
-    if (trailers.length > 0) this.#response.addTrailers(pairsOf(trailers));
+    try {
+      if (trailers.length > 0) this.#response.addTrailers(pairsOf(trailers));
+    } catch (error) {
+      return this.#cut(unrelayable(error));
+    }
     this.#response.end();
     this.#over({ kind: "answered", status, bytes: this.#bytes });
   }
@@ -277,6 +280,11 @@ export class Relay implements RelayReader {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+
+function unrelayable(error: unknown): RequestFailure {
+  const why = error instanceof Error ? error.message : String(error);
+  return { code: "invalid_response", message: `The answer can't be relayed: ${why}` };
+}
 
 /** The text that Node accepts in a status line. Parsers of answers accept more. */
 function isReasonPhrase(text: string): boolean {

@@ -24,7 +24,7 @@ async function open(context: TestContext) {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   context.onTestFinished(() => void server.close());
-  const begin = async (head = HEAD) => {
+  const begin = async (head = HEAD, isHeld = true) => {
     const exchange = once(server, "request") as Promise<[IncomingMessage, ServerResponse]>;
     const answered = fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     const [request, response] = await exchange;
@@ -32,7 +32,7 @@ async function open(context: TestContext) {
     const resumed = Promise.withResolvers<void>();
     const relay = new Relay(request, response, {
       sent: () => undefined,
-      head: () => true,
+      head: () => isHeld,
       received: () => undefined,
       look: (_, body) => {
         looks.push(body);
@@ -52,6 +52,18 @@ async function open(context: TestContext) {
   };
   return { memory, begin };
 }
+
+test("an answer whose trailers can't be passed on is cut off", async (context) => {
+  const { begin } = await open(context);
+  const rawHeaders = ["transfer-encoding", "chunked", "trailer", "x-sum"];
+  const { relay, answered } = await begin({ ...HEAD, rawHeaders }, false);
+  relay.data(Buffer.from("{}"));
+  const body = (await answered).text();
+  const lost = expect(body).rejects.toThrow("terminated");
+  relay.end(["x-sum", "a\u0001b"]);
+  expect(await relay.outcome).toMatchObject({ kind: "cut", failure: { code: "invalid_response" } });
+  await lost;
+});
 
 describe("answers that are held", () => {
   test("a held answer whose headers can't be passed on is cut off, and gives its memory back", async (context) => {
