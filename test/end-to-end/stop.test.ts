@@ -89,7 +89,7 @@ describe("SIGTERM", { timeout: 120_000 }, () => {
     accept.write(body.slice(10));
     ready.write("\r\n");
     const [accepted, notReady] = await Promise.all([answerOn(accept), answerOn(ready)]);
-    expect(notReady).toMatch(/^HTTP\/1\.1 503 [^]*"process":"stopping"/);
+    expect(notReady).toMatch(/^HTTP\/1\.1 503 [^]*"reasons":\["stopping"/);
     // Either is honest: stored before the queue closed, or refused and not stored.
     const isStored = accepted.startsWith("HTTP/1.1 201 ");
     expect(accepted).toMatch(/^HTTP\/1\.1 (?:201|503) /);
