@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { killAndWait, queryOnce, useDataDir } from "../support/data-dir.ts";
@@ -98,8 +98,11 @@ describe("a stale postmaster.pid", () => {
     const server = await directory.start();
     const file = join(directory.data, "postmaster.pid");
     const text = readFileSync(file, "utf8");
+    const { uid, gid } = statSync(file);
     await server.stop();
     writeFileSync(file, text.replace(/^\d+/, String(pid)));
+    // Under a strict umask, Postgres could not read a file of root.
+    chownSync(file, uid, gid);
   }
 
   test("a stale postmaster.pid of a process that is gone does not block the start", async () => {

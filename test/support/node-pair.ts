@@ -8,7 +8,8 @@ import type { ProcessScene } from "./process-scene.ts";
 /** Two gateways on one database that have divided the shards. */
 export type NodePair = readonly [GatewayProcess, GatewayProcess];
 
-const SETTLE_MS = 15_000;
+/** How long dividing the shards may take beside other work. */
+const SETTLE_MS = 60_000;
 
 export async function startNodePair(
   scene: ProcessScene,
