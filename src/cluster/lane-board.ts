@@ -9,7 +9,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import {
-  findLaneStands,
+  findLaneStatuses,
   findReportedOrigins,
   type LaneFailure,
   type LaneName,
@@ -75,7 +75,7 @@ export class LaneBoard implements Service {
   /** The state of lanes on the nodes that own the shards, in the given order. */
   async statusesOf(database: Database, lanes: readonly LaneOfShard[]): Promise<LaneStatus[]> {
     const elsewhere = lanes.filter(({ shardId }) => !this.#options.shards.has(shardId));
-    const stored = elsewhere.length === 0 ? [] : await findLaneStands(database, elsewhere);
+    const stored = elsewhere.length === 0 ? [] : await findLaneStatuses(database, elsewhere);
     const byLane = new Map(elsewhere.map((lane, index) => [lane, stored[index] ?? LANE_FREE]));
     return lanes.map((lane) => byLane.get(lane) ?? this.#statusHere(lane));
   }

@@ -78,9 +78,9 @@ export class BlockedDeliveries {
     const index = failing.findIndex(
       ({ projectId, origin }) => projectId === turn?.projectId && origin === turn.origin,
     );
-    const isUnderWay = this.#position !== BEFORE_ALL_DUE && index !== -1;
-    const queue = isUnderWay ? failing[index] : (failing[index + 1] ?? failing[0]);
-    if (!isUnderWay) this.#endTurn();
+    const isInProgress = this.#position !== BEFORE_ALL_DUE && index !== -1;
+    const queue = isInProgress ? failing[index] : (failing[index + 1] ?? failing[0]);
+    if (!isInProgress) this.#endTurn();
     this.#turn = queue ?? null;
     return queue ?? null;
   }

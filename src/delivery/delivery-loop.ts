@@ -21,6 +21,7 @@ import type { OwedDelivery } from "../store/writes/record-events.ts";
 import { attemptDelivery, type AttemptResult, type DelivererOptions } from "./attempt/deliverer.ts";
 import { DueReader, HORIZON_MS } from "./due-reader.ts";
 import { BlockedDeliveries } from "./blocked-deliveries.ts";
+import { LoopTurns } from "../lanes/shares/loop-turns.ts";
 import { EqualShares } from "../lanes/shares/equal-shares.ts";
 import { type OriginChange, Outbox } from "./outbox/outbox.ts";
 import { pendingDelivery, type PendingDelivery } from "./outbox/pending-delivery.ts";
@@ -35,6 +36,8 @@ const ROOM_INTERVAL_MS = 250;
  * them would be sent once more if the process were killed.
  */
 const TAKEN_UNRECORDED_MAX = 2000;
+/** Attempts that begin between two looks at the sockets: some milliseconds of work. */
+const BEGUN_PER_TURN_MAX = 32;
 
 interface DeliveryKey {
   readonly shardId: number;
@@ -67,12 +70,14 @@ export class DeliveryLoop implements Service {
   readonly #rounds: Repeater;
   #roomAtMs = 0;
   /** For each read in progress, the deliveries that ended since it began: the read sees them as waiting. */
-  readonly #readsUnderWay = new Set<Set<string>>();
+  readonly #readsInProgress = new Set<Set<string>>();
   /** To be read, and the reads of them in progress and to come. */
   readonly #asked: DeliveryKey[] = [];
   #reading: Promise<void> | null = null;
   #nextRead: Promise<void> | null = null;
   readonly #idle = new Idle();
+  /** Each origin has a lane of its own, so a project with many begins as many attempts at once. */
+  readonly #beginnings = new LoopTurns("attempts_beginning", BEGUN_PER_TURN_MAX);
   readonly #takenUnrecorded = new EqualShares("attempts_unrecorded", TAKEN_UNRECORDED_MAX);
 
   constructor(runtime: Runtime, options: DeliveryLoopOptions) {
@@ -205,7 +210,7 @@ export class DeliveryLoop implements Service {
   /** Keeps rows that are unchanged and owned by this node. */
   async #read(load: () => Promise<readonly ReadDelivery[]>): Promise<readonly ReadDelivery[]> {
     const ended = new Set<string>();
-    this.#readsUnderWay.add(ended);
+    this.#readsInProgress.add(ended);
     try {
       const rows = await load();
       const { shards } = this.#options;
@@ -214,12 +219,12 @@ export class DeliveryLoop implements Service {
           shards.has(shardId) && !ended.has(id) && !ended.has(subscriptionId),
       );
     } finally {
-      this.#readsUnderWay.delete(ended);
+      this.#readsInProgress.delete(ended);
     }
   }
 
   #noteEnded(id: string): void {
-    for (const ended of this.#readsUnderWay) ended.add(id);
+    for (const ended of this.#readsInProgress) ended.add(id);
   }
 
   #noteIfFull({ delivery }: LoadedDelivery): void {
@@ -236,6 +241,8 @@ export class DeliveryLoop implements Service {
     this.#idle.begin();
     let result: AttemptResult = NOT_KNOWN;
     try {
+      const turn = this.#beginnings.begin(callback.delivery.projectId);
+      if (turn !== null) await turn;
       result = await attemptDelivery(this.#runtime, this.#options, callback, (verdict) =>
         this.#onTaken(callback, verdict),
       );

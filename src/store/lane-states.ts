@@ -182,7 +182,7 @@ const FIND_OF_SHARDS = statement(
  * The states of lanes on the nodes that own the shards, in the given order; null for those without
  * trouble.
  */
-export async function findLaneStands(
+export async function findLaneStatuses(
   database: Database,
   lanes: readonly LaneOfShard[],
 ): Promise<(LaneStatus | null)[]> {

@@ -6,6 +6,7 @@ import type { Database } from "../../src/store/db/database.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { completedRow, uuids } from "../support/rows.ts";
 import { answered, LANE_CONCURRENCY, LoopHarness } from "./loop-harness.ts";
+import { owed } from "./owed.ts";
 
 let database: Database;
 let drop: () => Promise<void>;
@@ -50,6 +51,25 @@ test("while no name server answers, nothing counts as attempted, and one goes ah
   await harness.over(owed.length);
   expect(harness.sent.all).toHaveLength(before + owed.length);
   expect(harness.recorded.all.map(({ attemptCount }) => attemptCount)).toEqual(owed.map(() => 0));
+});
+
+test("callbacks to many origins that fall due at once begin a few at a time, between looks at the sockets", async () => {
+  const end = hang();
+  const COUNT = 200;
+  for (let index = 0; index < COUNT; index += 1) {
+    const callbackOrigin = `https://receiver-${index}.test`;
+    harness.loop.outbox.admit(owed(harness.clock.now(), { callbackOrigin }));
+  }
+  const begunByTurn: number[] = [];
+  for (let begun = 0; begun < COUNT;) {
+    await nextTurn();
+    begunByTurn.push(harness.sent.all.length - begun);
+    begun = harness.sent.all.length;
+  }
+  end(answered(200));
+  // Those that began at once, and those of the turn that this test waited for, come first.
+  expect(Math.max(...begunByTurn)).toBeLessThanOrEqual(2 * 32);
+  expect(Math.max(...begunByTurn.slice(1))).toBeLessThanOrEqual(32);
 });
 
 describe("owed deliveries", () => {

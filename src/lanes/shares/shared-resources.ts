@@ -8,6 +8,7 @@ export const SHARED_RESOURCES = [
   "answer_bytes",
   "answer_thread",
   "attempt_rows",
+  "attempts_beginning",
   "attempts_unrecorded",
   "callback_connections",
   "callback_connections_opening",

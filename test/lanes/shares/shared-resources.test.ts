@@ -75,6 +75,7 @@ const CONTESTS: Readonly<Record<SharedResource, readonly (() => Contest)[]>> = {
   ],
   answer_thread: [polling.answerThread],
   attempt_rows: [store.attemptRows],
+  attempts_beginning: [delivery.attemptsBeginning],
   attempts_unrecorded: [delivery.attemptsUnrecorded],
   callback_connections: [() => semaphore(egress(16).callbackConnections, 16)],
   callback_connections_opening: [() => semaphore(egress(128).callbackOpening, 128, 150)],

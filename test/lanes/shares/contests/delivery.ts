@@ -11,7 +11,7 @@ import { openBox } from "../../../polling/jobs.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { testRuntime } from "../../../support/runtime.ts";
 import { shardsIn } from "../../../support/shards.ts";
-import { A_TURN_EACH, AT_ONCE, type Contest, Held, LOUD, QUIET } from "./contest.ts";
+import { A_TURN_EACH, AT_ONCE, type Contest, endsByItself, Held, LOUD, QUIET } from "./contest.ts";
 import { SlowDatabase } from "./slow-database.ts";
 
 /** Callbacks of all of them to one origin that answers slowly. */
@@ -94,16 +94,15 @@ export function fanOuts(): Contest {
 
 const UNRECORDED_MAX = 2_000;
 
-/** Callbacks that their receivers have taken, whose records are written when they are told to be. */
-export function attemptsUnrecorded(): Contest {
-  const clock = new FakeClock();
-  const unrecorded = new Held<() => void>();
-  let count = 0;
-  const asks = new Map<
-    string,
-    { readonly callback: PendingDelivery; readonly granted: () => void }
-  >();
-  const loop = new DeliveryLoop(testRuntime({ clock }), {
+/** Delivers to receivers that take everything; `recordAttempt` writes what came of it. */
+function deliveryLoop(
+  clock: FakeClock,
+  recordAttempt: (row: {
+    readonly deliveryId: string;
+    readonly projectId: string;
+  }) => Promise<boolean>,
+): DeliveryLoop {
+  return new DeliveryLoop(testRuntime({ clock }), {
     database: new SlowDatabase(),
     inboxFeed: { stored: () => undefined },
     secretBox: openBox,
@@ -122,22 +121,58 @@ export function attemptsUnrecorded(): Contest {
     signingKeys: { of: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]) },
     callbackClient: { send: () => Promise.resolve(answered(200)) },
     operationalEvents: { publish: () => undefined },
-    writers: {
-      recordAttempt({ deliveryId, projectId }) {
-        const { callback, granted } = asks.get(deliveryId) ?? {};
-        asks.delete(deliveryId);
-        // Its lane waits for the record.
-        if (callback?.isInLane !== false) return Promise.resolve(true);
-        const { promise, resolve } = Promise.withResolvers<boolean>();
-        unrecorded.add(projectId, () => resolve(true));
-        count += 1;
-        granted?.();
-        return promise;
-      },
+    writers: { recordAttempt },
+  });
+}
+
+const BEGUN_PER_TURN = 32;
+/** Those of one turn of the event loop, and one of each. */
+const A_LOOP_TURN = BEGUN_PER_TURN + LOUD.length;
+
+/** Callbacks that all fall due at once, each to an origin of its own. */
+export function attemptsBeginning(): Contest {
+  const clock = new FakeClock();
+  const asks = new Map<string, () => void>();
+  const loop = deliveryLoop(clock, ({ deliveryId }) => {
+    asks.get(deliveryId)?.();
+    return Promise.resolve(true);
+  });
+  let origins = 0;
+  return {
+    othersMax: A_LOOP_TURN,
+    crowd: 200,
+    ask(projectId, granted) {
+      const callbackOrigin = `https://receiver-${(origins += 1)}.example.com`;
+      const callback = owed(clock.now(), { projectId, callbackOrigin });
+      asks.set(callback.delivery.id, granted);
+      loop.outbox.admit(callback);
     },
+    end: endsByItself,
+  };
+}
+
+/** Callbacks that their receivers have taken, whose records are written when they are told to be. */
+export function attemptsUnrecorded(): Contest {
+  const clock = new FakeClock();
+  const unrecorded = new Held<() => void>();
+  let count = 0;
+  const asks = new Map<
+    string,
+    { readonly callback: PendingDelivery; readonly granted: () => void }
+  >();
+  const loop = deliveryLoop(clock, ({ deliveryId, projectId }) => {
+    const { callback, granted } = asks.get(deliveryId) ?? {};
+    asks.delete(deliveryId);
+    // Its lane waits for the record.
+    if (callback?.isInLane !== false) return Promise.resolve(true);
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    unrecorded.add(projectId, () => resolve(true));
+    count += 1;
+    granted?.();
+    return promise;
   });
   return {
-    othersMax: AT_ONCE,
+    othersMax: A_LOOP_TURN,
     crowd: UNRECORDED_MAX / 4,
     heldMax: UNRECORDED_MAX / 2,
     ask(projectId, granted) {
