@@ -11,6 +11,8 @@ const OF_PROCESSES = [
   "test/{bench,browser,cli,embedded-postgres,end-to-end,package,testing,torture}/**/*.test.ts",
   // Its name servers would stay those of every file that comes after it.
   "test/via/safety.test.ts",
+  // Loads drizzle-kit, which adds to the prototype of all arrays.
+  "test/store/db/baseline.test.ts",
 ];
 
 const EACH = {

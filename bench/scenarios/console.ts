@@ -33,7 +33,7 @@ const RUNNING_JOBS = 10_000;
 const REST_WINDOW_MS = { full: 30_000, quick: 12_000 };
 /** Two rounds of the viewers' reading again. */
 const BUSY_WINDOW_MS = 6000;
-const BUSY_RUNS = { full: 13, quick: 7 };
+const BUSY_RUNS = { full: 7, quick: 3 };
 const SETTLE_MS = 5000;
 /** So often that what the gateway does by itself makes no difference. */
 const TIMES_READ = 30;

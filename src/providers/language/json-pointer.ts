@@ -85,8 +85,10 @@ function holdsSomething(
   search: Search,
   depth: number,
 ): boolean {
-  // JSON objects have own members only. Listing the values first would cost several times more.
+  // Listing the values first would cost several times more.
   for (const key in value) {
+    // A package may have added to the prototypes of all objects.
+    if (!Object.hasOwn(value, key)) continue;
     search.valuesLeft -= 1;
     if (search.valuesLeft < 0 || depth >= CONTENT_DEPTH_MAX) return true;
     const inner = value[key];

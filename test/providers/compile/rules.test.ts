@@ -98,6 +98,17 @@ describe("rules", () => {
     expect([matches(true), matches(false)]).toStrictEqual([isEmpty, !isEmpty]);
   });
 
+  test("members that a package added to all arrays are no content", () => {
+    const rules: Rules = [{ ...canceled, all: [{ pointer: "/a", empty: true }] }];
+    const added = { value: () => 1, enumerable: true, configurable: true };
+    Reflect.defineProperty(Array.prototype, "added", added);
+    try {
+      expect(observe(200, { a: [{}, []] }, { changes: { rules } }).kind).toBe("canceled");
+    } finally {
+      Reflect.deleteProperty(Array.prototype, "added");
+    }
+  });
+
   test("a value of 5,000 levels counts as content", () => {
     const rules: Rules = [{ ...canceled, all: [{ pointer: "/a", empty: false }] }];
     const deep = `{"a":${"[".repeat(5000)}${"]".repeat(5000)}}`;
