@@ -1,3 +1,4 @@
+import { isJson } from "../../core/json/json-syntax.ts";
 import { pipeline, type Readable } from "node:stream";
 import type { SubscriptionRequest } from "../../client/ringback.ts";
 import { CliError } from "../frame/cli.ts";
@@ -136,14 +137,5 @@ function valueOf(cell: string, kind: CellKind): string {
     case "json":
     case "object":
       return isJson(cell) ? cell : JSON.stringify(cell);
-  }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
   }
 }

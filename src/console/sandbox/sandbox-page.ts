@@ -1,3 +1,4 @@
+import { isJson } from "../../core/json/json-syntax.ts";
 import { randomBytes } from "node:crypto";
 import { html } from "hono/html";
 import type { Callback } from "../../sandbox/inbox.ts";
@@ -278,14 +279,4 @@ function headerLines(headers: Readonly<Record<string, string>>): string {
   return Object.entries(headers)
     .map(([name, value]) => `${name}: ${value}`)
     .join("\n");
-}
-
-/** Anybody who reaches the sandbox may send it anything. */
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -138,3 +138,13 @@ class Scanner {
     return { at: this.#at, expected };
   }
 }
+
+/** True for a complete JSON text. */
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,3 +1,4 @@
+import { isJson } from "../../core/json/json-syntax.ts";
 import type { Observation, UpstreamTimes } from "../../core/job/observation.ts";
 import { createEchoRedactor, type EchoRedactor } from "../../core/redact/redact-echoes.ts";
 import type { PollCeilings } from "../../core/limits/poll-ceilings.ts";
@@ -132,15 +133,6 @@ function redactJsonText(json: string, redact: EchoRedactor): string {
   const redacted = redact(json);
   if (redacted === json) return json;
   return isJson(redacted) ? redacted : JSON.stringify(redact(json.replaceAll('"', "")));
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function scheduleOf(
