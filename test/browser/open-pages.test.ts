@@ -127,6 +127,7 @@ const CAUSES: readonly Cause[] = [
         });
       };
       await Promise.all(Array.from({ length: FAILURES }, (_, number) => fail(`early-${number}`)));
+      await gateway.noAttemptInProgress();
       // Failures of one moment are not enough.
       await gateway.pass(60_000);
       await fail("late");

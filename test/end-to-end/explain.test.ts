@@ -335,6 +335,7 @@ test("a callback origin that fails is shown with its backlog, and tried when som
     return (row?.["made"] ?? 0) as number;
   };
   await vi.waitFor(async () => expect(await attempts()).toBe(12), { timeout: 60_000 });
+  await gateway.noAttemptInProgress(`&callback_origin=${receiver.origin}`);
   // The second attempt is due, and fails as the first did, long enough after it.
   await gateway.pass(0.7 * MINUTE_MS);
   const listed = async (): Promise<Json> => {

@@ -40,6 +40,7 @@ test("an origin that goes on failing is left alone, and what waits for it comes 
   // On a busy machine the first attempts may take so long that the origin counts as failing over them.
   const isTried = async () => failing() || (await attempts()) === SUBSCRIPTIONS;
   await vi.waitFor(async () => expect(await isTried()).toBe(true), { timeout: 60_000 });
+  await gateway.noAttemptInProgress();
   await gateway.pass(1.3 * MINUTE_MS);
   await vi.waitFor(() => expect(failing()).toBe(true), { timeout: 60_000 });
   expect((await gateway.api("GET", "/metrics")).text).toMatch(

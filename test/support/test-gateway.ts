@@ -24,6 +24,11 @@ export interface TestGateway {
   readonly clock: ShiftedClock;
   /** Lets so much time pass for the gateway, which then has to renew its lease; waits until it has. */
   pass(ms: number): Promise<void>;
+  /**
+   * Waits until no attempt at these pending deliveries (at most a page) is in progress in memory. Its row is
+   * there sooner; if time passes in between, the origin's failures count as those of a later moment.
+   */
+  noAttemptInProgress(filter?: string): Promise<void>;
   readonly api: Api;
   /** Asks again and again until the answer is as wished; there is no event to wait for. */
   until(path: string, isReached: (body: Json) => boolean): Promise<Json>;
@@ -101,6 +106,11 @@ export async function startTestGateway(
     async pass(ms) {
       clock.shift(ms);
       await isReady(api);
+    },
+    async noAttemptInProgress(filter = "") {
+      await askUntil(api, `/v1/deliveries?status=pending&limit=100${filter}`, ({ data }) =>
+        data.every(({ waiting_for: waitingFor }: Json) => waitingFor !== "sending"),
+      );
     },
     api,
     until: (path, isReached) => askUntil(api, path, isReached),
