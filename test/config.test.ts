@@ -123,7 +123,7 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
   },
   RINGBACK_CALLBACK_CONCURRENCY: { wrong: ["0", "1025", "1.5"], right: ["1", "1024"] },
   RINGBACK_CALLBACK_REQUESTS_PER_SECOND: {
-    wrong: ["0", "-1", "1e3", "100001", "fast"],
+    wrong: ["0", "0.009", "-1", "1e3", "100001", "fast"],
     right: ["0.01", "2.5", "100000"],
   },
   RINGBACK_INLINE_RESULT_BYTES_MAX: { wrong: ["-1", "16777217"], right: ["0", "16777216"] },
@@ -141,7 +141,7 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
   RINGBACK_POLL_INTERVAL_MS_MIN: { wrong: ["9", "60001", "1s"], right: ["10", "60000"] },
   RINGBACK_POLL_TIMEOUT_MS_MAX: { wrong: ["999", "900001"], right: ["1000", "900000"] },
   RINGBACK_POLL_CONCURRENCY_MAX: { wrong: ["0", "1025"], right: ["1", "1024"] },
-  RINGBACK_POLLS_PER_SECOND_MAX: { wrong: ["0", "0.001", "100001"], right: ["0.01", "100000"] },
+  RINGBACK_POLLS_PER_SECOND_MAX: { wrong: ["0", "0.009", "100001"], right: ["0.01", "100000"] },
   RINGBACK_ANSWER_MIB_MAX: { wrong: ["0", "257"], right: ["1", "256"] },
   RINGBACK_MEMORY_MIB: { wrong: ["127", "1048577", "1GiB"], right: ["128", "1048576"] },
 };

@@ -177,6 +177,11 @@ describe("a connection", () => {
     [{ base_url: "https://a.example/?q" }, 422, ["/base_url"]],
     [{ settings: { limits: { concurrency: 0 } } }, 422, ["/settings/limits/concurrency"]],
     [{ settings: { limits: { rate: 1 } } }, 422, ["/settings/limits/rate"]],
+    [
+      { settings: { limits: { requests_per_second: 0.009 } } },
+      422,
+      ["/settings/limits/requests_per_second"],
+    ],
     [{ settings: { poll_interval_s: 0 } }, 422, ["/settings/poll_interval_s"]],
     [{ state: "paused" }, 422, ["/state"]],
   ])("a connection of %j is refused with its pointer", async (body, status, pointers) => {

@@ -111,6 +111,7 @@ describe("a change of a project's settings", () => {
     [{ signatures: [] }, "/signatures"],
     [{ callback_concurrency: 0 }, "/callback_concurrency"],
     [{ callback_requests_per_second: 0 }, "/callback_requests_per_second"],
+    [{ callback_requests_per_second: 0.009 }, "/callback_requests_per_second"],
     [{ live_jobs_allowed: 10_000 }, "/live_jobs_allowed"],
     [{ name: "other" }, "/name"],
   ])(

@@ -76,6 +76,7 @@ describe("POST /v1/redeliveries", () => {
     ["a URL", { status: "gone", callback_origin: "https://a.example/b" }, "/callback_origin"],
     ["a date", { status: "gone", created_after: "2026-01-01" }, "/created_after"],
     ["a standstill", { status: "gone", deliveries_per_second: 0 }, "/deliveries_per_second"],
+    ["a crawl", { status: "gone", deliveries_per_second: 0.09 }, "/deliveries_per_second"],
     ["a rush", { status: "gone", deliveries_per_second: 10_001 }, "/deliveries_per_second"],
     ["a text", { status: "gone", dry_run: "yes" }, "/dry_run"],
     ["an unknown field", { status: "gone", limit: 5 }, "/limit"],

@@ -39,3 +39,22 @@ test("the audit log has what a start changes, and nothing of one that changes no
   const third = await start({ ...same, PULSE_API_KEY: "pulse-key-of-the-third-start" });
   expect(third.actions).toEqual([...atFirst, "connection.changed"].toSorted());
 }, 120_000);
+
+test("a bootstrap key that was revoked is refused after a restart too, though the environment still names it", async () => {
+  const settings = { RINGBACK_ENCRYPTION_KEYS: randomBytes(32).toString("base64") };
+  const first = await startTestGateway(settings);
+  started.push(first);
+  const { body: spare } = await first.api("POST", "/v1/api-keys", {
+    name: "spare",
+    scopes: ["admin"],
+  });
+  const withSpare = { authorization: `Bearer ${spare.key}` };
+  const { data: keys } = (await first.api("GET", "/v1/api-keys")).body;
+  const { id } = keys.find(({ name }: { readonly name: string }) => name === "bootstrap");
+  expect((await first.api("DELETE", `/v1/api-keys/${id}`, undefined, withSpare)).status).toBe(204);
+  await first.stop();
+  const second = await startTestGateway({ ...settings, DATABASE_URL: first.databaseUrl });
+  started.push(second);
+  expect((await second.api("GET", "/v1/project", undefined, withSpare)).status).toBe(200);
+  expect((await second.api("GET", "/v1/project")).status).toBe(401);
+}, 120_000);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { PER_SECOND_MIN } from "../../../src/core/limits/poll-ceilings.ts";
 import type { ProviderVersion } from "../../../src/providers/compile/provider-version.ts";
 import type { Database } from "../../../src/store/db/database.ts";
 import { deleteProvider } from "../../../src/store/connections/delete-provider.ts";
@@ -115,6 +116,15 @@ describe("a provider of a project's own", () => {
 });
 
 describe("the definition that a job began with", () => {
+  test("a stored definition whose rate is slower than can be set today gets the slowest that can", async () => {
+    const limits = { concurrency: 1, requests_per_second: 0.0001, burst: 1 };
+    await put("Slow", { ...exampleSource, limits });
+    const { directory } = openDirectory();
+    await directory.refresh();
+    const known = directory.find(PROJECT_ID, "example");
+    expect(known?.provider.limits.requestsPerSecond).toBe(PER_SECOND_MIN);
+  });
+
   test("a definition without a version is the built-in one, even where a file says otherwise", () => {
     const file: ProviderVersion = {
       name: "pulse",

@@ -93,7 +93,7 @@ describe("a definition with a mistake is refused with its place and what would b
     ],
     [
       "a rate at which nothing would ever be polled",
-      { limits: { requests_per_second: 0.0000001 } },
+      { limits: { requests_per_second: 0.009 } },
       "/limits/requests_per_second",
       /0\.01/,
     ],
