@@ -1,10 +1,8 @@
+import type { Waits } from "./waits/waits.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import { BACKLOG_COUNTED_MAX, type DeliveryBacklog } from "../store/deliveries/delivery-backlog.ts";
 import type { FanOutRunner } from "./fan-out-runner.ts";
 import type { Outbox } from "./outbox/outbox.ts";
-import type { EndingWaits } from "./waits/ending-waits.ts";
-import type { EventWaits } from "./waits/event-waits.ts";
-import type { InboxFeed } from "./waits/inbox-feed.ts";
 
 const BACKLOG = {
   ringback_deliveries_overdue: `Deliveries of all nodes whose next attempt is due, ${BACKLOG_COUNTED_MAX} at most.`,
@@ -14,9 +12,7 @@ const BACKLOG = {
 
 export interface DeliveryGaugesOptions {
   readonly outbox: Outbox;
-  readonly endingWaits: Pick<EndingWaits, "size">;
-  readonly eventWaits: Pick<EventWaits, "size">;
-  readonly inboxFeed: Pick<InboxFeed, "size">;
+  readonly waits: Waits;
   readonly fanOuts: Pick<FanOutRunner, "size" | "oldestMs">;
   /** Reads the backlog of all nodes, at each scrape. */
   readBacklog(): Promise<DeliveryBacklog>;
@@ -24,7 +20,7 @@ export interface DeliveryGaugesOptions {
 
 /** The gauges of delivering. */
 export function registerDeliveryGauges(metrics: Metrics, options: DeliveryGaugesOptions): void {
-  const { outbox, fanOuts, endingWaits, eventWaits, inboxFeed } = options;
+  const { outbox, fanOuts, waits } = options;
   metrics.measuredGauges(BACKLOG, async () => {
     const { overdue, oldestOverdueMs } = await options.readBacklog();
     return {
@@ -35,17 +31,17 @@ export function registerDeliveryGauges(metrics: Metrics, options: DeliveryGauges
   metrics.gauge(
     "ringback_ending_waits",
     "Requests at this node that wait for the end of a job.",
-    () => endingWaits.size,
+    () => waits.endings.size,
   );
   metrics.gauge(
     "ringback_event_waits",
     "Requests at this node that wait for an event of their project.",
-    () => eventWaits.size,
+    () => waits.events.size,
   );
   metrics.gauge(
     "ringback_inbox_waits",
     "Requests at this node that wait for messages of an inbox, streams included.",
-    () => inboxFeed.size,
+    () => waits.inboxFeed.size,
   );
   metrics.gauge("ringback_outbox_deliveries", "Deliveries in memory.", () => outbox.size);
   metrics.gauge(

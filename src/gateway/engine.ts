@@ -1,25 +1,17 @@
 import { ChangeWatcher } from "../cluster/change-watcher.ts";
 import { ShardActivity } from "../cluster/shards/shard-activity.ts";
-import { acceptLookups, Acceptor } from "../intake/acceptor.ts";
-import { ApiKeyDirectory } from "../cluster/api-keys/api-key-directory.ts";
 import { registerClusterGauges, registerLimitGauges } from "../cluster/cluster-gauges.ts";
-import { CommandRouter } from "../intake/command-router.ts";
 import { MinuteWriter } from "../cluster/minute-writer.ts";
 import { createHousekeeping } from "../cluster/housekeeping.ts";
-import { ConnectionLoads } from "../cluster/connection-loads.ts";
-import { Inspector } from "../cluster/inspector.ts";
-import { LaneBoard } from "../cluster/lane-board.ts";
-import { InboxDirectory } from "../intake/inbox-directory.ts";
-import { LiveJobs } from "../intake/live-jobs.ts";
+import { Intake } from "../intake/intake.ts";
 import { MailboxReader } from "../intake/mailbox-reader.ts";
-import { ProjectDirectory } from "../cluster/project-directory.ts";
-import { ProjectUsage } from "../intake/project-usage.ts";
 import { NodeShardWork } from "../cluster/shards/shard-work.ts";
 import { OwnedShards } from "../runtime/owned-shards.ts";
 import { JobLoader } from "../polling/job-loader.ts";
 import { ShardOwnership } from "../cluster/shards/shard-ownership.ts";
 import { StatusCounter } from "../cluster/status-counter.ts";
 import { Sweep } from "../cluster/shards/sweep.ts";
+import { Views } from "../cluster/views.ts";
 import type { NodeState } from "../core/readiness.ts";
 import type { Config } from "../config.ts";
 import type { MemoryPlan } from "../core/limits/memory-plan.ts";
@@ -27,19 +19,16 @@ import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "../core/limits/proje
 import type { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
 import { registerDeliveryGauges } from "../delivery/delivery-gauges.ts";
 import { DeliveryEngine } from "../delivery/delivery-engine.ts";
-import { ConsumerClaims } from "../delivery/waits/consumer-claims.ts";
-import { EndingWaits } from "../delivery/waits/ending-waits.ts";
-import { EventWaits } from "../delivery/waits/event-waits.ts";
-import { InboxFeed } from "../delivery/waits/inbox-feed.ts";
+import { Waits } from "../delivery/waits/waits.ts";
 import { FanOutRunner } from "../delivery/fan-out-runner.ts";
 import { RedeliveryRunner } from "../delivery/redelivery-runner.ts";
 import type { OperatorOrigins } from "../outbound/guard/operator-origins.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
-import { ConnectionDirectory } from "../polling/upstream/connection-directory.ts";
 import { connectionEvent } from "../polling/operational-events.ts";
 import { Poller } from "../polling/poller.ts";
 import { registerPollingGauges } from "../polling/polling-gauges.ts";
-import { ProviderDirectory, type SharedProviders } from "../polling/upstream/provider-directory.ts";
+import type { SharedProviders } from "../polling/upstream/provider-directory.ts";
+import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { ProcessIdentity } from "../runtime/process/process-identity.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
 import type { Service } from "../runtime/service.ts";
@@ -58,6 +47,7 @@ import { registerWriteGauges, Writers } from "../store/writes/writers.ts";
 import type { DatabaseClock } from "../runtime/clock.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { settledWithin } from "../runtime/clock.ts";
+import { Directories } from "./directories.ts";
 
 /** A scrape shows what it has by then. */
 const SCRAPE_DEADLINE_MS = 2_000;
@@ -91,52 +81,37 @@ export interface EngineOptions {
 
 /** Polling, delivery and the shards they work on: everything between the API and the outside. */
 export class Engine {
-  readonly projects: ProjectDirectory;
-  readonly apiKeys: ApiKeyDirectory;
-  readonly providers: ProviderDirectory;
-  readonly connections: ConnectionDirectory;
   readonly delivery: DeliveryEngine;
+  readonly directories: Directories;
   readonly poller: Poller;
-  readonly commands: CommandRouter;
-  readonly acceptor: Acceptor;
+  readonly intake: Intake;
+  readonly views: Views;
+  readonly waits: Waits;
   readonly redeliveries: RedeliveryRunner;
-  /** Status of lanes, on all nodes. */
-  readonly lanes: LaneBoard;
-  /** Asks whichever node owns a job what it knows of it. */
-  readonly inspector: Inspector;
-  readonly connectionLoads: ConnectionLoads;
-  /** Requests that wait for the end of a job. */
-  readonly endingWaits: EndingWaits;
-  readonly eventWaits: EventWaits;
-  /** Requests that wait for messages of inboxes. */
-  readonly inboxFeed: InboxFeed;
-  readonly consumerClaims: ConsumerClaims;
-  readonly inboxes: InboxDirectory;
+  readonly statusCounter: StatusCounter;
   readonly #runtime: Runtime;
   readonly #options: EngineOptions;
   readonly #shards = new OwnedShards();
+  readonly #changes: ChangeWatcher;
   readonly #writers: Writers;
   readonly #fanOuts: FanOutRunner;
-  readonly #usage: ProjectUsage;
   readonly #mail: MailboxReader;
   readonly #ownership: ShardOwnership;
   readonly #sweep: Sweep;
-  readonly #changes: ChangeWatcher;
   readonly #housekeeping: Service;
-  readonly statusCounter: StatusCounter;
   readonly #minutes: MinuteWriter;
 
   /** From the bottom up: each part gets the parts below it. */
   constructor(runtime: Runtime, options: EngineOptions) {
     this.#runtime = runtime;
     this.#options = options;
-    const { database, config } = options;
+    const { database, config, nodeId } = options;
     const shards = this.#shards;
     const { inlineResultBytesMax } = config;
     const activity = new ShardActivity(runtime);
     this.#changes = new ChangeWatcher(runtime, {
       database,
-      nodeId: options.nodeId,
+      nodeId,
       shards,
       due: () => this.delivery.loop.readUpTo,
     });
@@ -149,123 +124,34 @@ export class Engine {
       isDatabaseAway: () => database.health.condition !== "ok",
       inlineResultBytesMax,
     });
-    const writers = this.#writers;
-    this.consumerClaims = new ConsumerClaims(runtime, options);
-    this.inboxFeed = new InboxFeed(runtime, {
-      database,
-      shards,
-      inlineResultBytesMax,
-      claims: this.consumerClaims,
-    });
-    const { inboxFeed } = this;
+    this.waits = new Waits(runtime, { nodeId, database, shards, inlineResultBytesMax });
     this.delivery = new DeliveryEngine(runtime, {
       ...options,
       shards,
-      writers,
-      inboxFeed,
+      writers: this.#writers,
+      inboxFeed: this.waits.inboxFeed,
       dueChanges: signals.dueDeliveries,
       eventChanges: signals.operationalEvents,
     });
-    const { loop: deliveryLoop, operationalEvents } = this.delivery;
-    this.#fanOuts = new FanOutRunner(runtime, {
-      changes: signals.fanOuts,
-      database,
-      shards,
-      inlineResultBytesMax,
-      deliveryLoop,
-    });
-    this.endingWaits = new EndingWaits(runtime, { database, shards });
-    this.eventWaits = new EventWaits(runtime, database);
-    this.projects = new ProjectDirectory(runtime, {
-      changes: signals.projects,
-      database,
-      limitsByDefault: config.projectLimits,
-      delivery: this.delivery,
-    });
-    const limits = this.projects;
-    database.callsPerGroupMax = (group) => limits.allowed(group, "database_calls");
-    limits.measuredBy("database_calls", (projectId) => database.callsOf(projectId));
-    deliveryLoop.outbox.keepTo(limits);
-    operationalEvents.keepTo(limits);
-    this.inboxes = new InboxDirectory(runtime, limits);
-    this.apiKeys = new ApiKeyDirectory(runtime, { ...options, changes: signals.apiKeys });
-    this.providers = new ProviderDirectory(runtime, {
-      changes: signals.providers,
-      database,
-      health: database.health,
-      shared: options.sharedProviders,
-      onChange: (projectId, name) => this.poller.watches.providerChanged(projectId, name),
-    });
-    const jobs = new JobLoader(database, this.providers);
+    const { loop: deliveryLoop } = this.delivery;
+    const stored = { database, shards, inlineResultBytesMax, deliveryLoop };
+    this.#fanOuts = new FanOutRunner(runtime, { ...stored, changes: signals.fanOuts });
+    this.directories = this.#buildDirectories(signals);
+    const jobs = new JobLoader(database, this.directories.providers);
     this.poller = this.#buildPoller(jobs);
     const { poller } = this;
-    this.connections = new ConnectionDirectory(runtime, {
-      changes: signals.connections,
-      database,
-      health: database.health,
-      onChange: (connection, before) => {
-        poller.watches.configureConnection(connection);
-        operationalEvents.publishOnce(connectionEvent(before, connection));
-      },
-    });
-    const liveJobs = new LiveJobs(poller.watches.upstreams);
-    this.commands = new CommandRouter(runtime, { database, shards, poller, deliveryLoop });
-    const { commands } = this;
     const { watches } = poller;
-    const { outbox } = deliveryLoop;
-    this.lanes = new LaneBoard(runtime, {
-      database,
-      shards,
-      nodeId: options.nodeId,
-      upstreams: watches.upstreams,
-      outbox,
-      commands,
-    });
-    this.inspector = new Inspector(runtime, {
-      database,
-      shards,
-      watches,
-      rawAnswers: this.poller.rawAnswers,
-      upstreams: watches.upstreams,
-      outbox,
-      commands,
-    });
-    this.connectionLoads = new ConnectionLoads(runtime, {
-      nodeId: options.nodeId,
-      upstreams: watches.upstreams,
-      inspector: this.inspector,
-    });
-    this.#mail = new MailboxReader(runtime, {
-      changes: signals.mail,
-      hasNeighbors: () => this.#changes.hasNeighbors,
-      activity,
-      database,
-      shards,
-      handlers: {
-        ...commands.handlers,
-        inspect: (questions) => this.inspector.answer(questions),
-        tryOrigin: (reports) => this.lanes.tryReported(reports),
-      },
-    });
-    this.#usage = new ProjectUsage(runtime, {
-      changes: signals.usage,
-      database,
-      shards,
-      limits,
-      inlineResultBytesMax,
-    });
-    this.acceptor = new Acceptor(runtime, {
-      health: database.health,
-      shards,
-      writers,
-      liveJobs,
-      limits,
-      usage: this.#usage,
-      lookups: acceptLookups(database),
+    this.intake = new Intake(runtime, {
+      ...stored,
+      usageChanges: signals.usage,
+      limits: this.directories.projects,
+      writers: this.#writers,
       poller,
-      deliveryLoop,
-      commands,
     });
+    const { commands, liveJobs } = this.intake;
+    const { outbox } = deliveryLoop;
+    this.views = new Views(runtime, { nodeId, database, shards, poller, outbox, commands });
+    this.#mail = this.#buildMail(signals.mail, activity);
     this.redeliveries = new RedeliveryRunner(runtime, {
       changes: signals.redeliveries,
       database,
@@ -283,13 +169,7 @@ export class Engine {
     this.#sweep = new Sweep(runtime, { database, shards, watches, jobs, activity });
     this.statusCounter = new StatusCounter(runtime, database);
     this.#minutes = new MinuteWriter(runtime, options);
-    this.#housekeeping = createHousekeeping(runtime, {
-      database,
-      shards,
-      keptForMs: config.keptForMs,
-      auditKeptForMs: config.auditKeptForMs,
-    });
-    this.#measureLimits(liveJobs);
+    this.#housekeeping = createHousekeeping(runtime, { ...config, database, shards });
     this.#registerGauges();
   }
 
@@ -300,24 +180,19 @@ export class Engine {
   }
 
   async start(retry: RetryTransient): Promise<void> {
+    await this.directories.start(retry);
     const steps: readonly (readonly [name: string, service: Pick<Service, "start">])[] = [
-      ["API keys", this.apiKeys],
-      ["projects", this.projects],
-      ["project usage", this.#usage],
-      ["providers", this.providers],
-      ["connections", this.connections],
+      ["project usage", this.intake.usage],
       ["lease", this.#ownership],
       ["mailboxes", this.#mail],
       ["sweep", this.#sweep],
       ["housekeeping", this.#housekeeping],
-      ["lanes", this.lanes],
+      ["lanes", this.views.lanes],
       ["statistics", this.#minutes],
       ["delivery", this.delivery],
       ["redeliveries", this.redeliveries],
       ["fan-outs", this.#fanOuts],
-      ["ending waits", this.endingWaits],
-      ["event waits", this.eventWaits],
-      ["inboxes", this.inboxFeed],
+      ["waits", this.waits],
       ["changes", this.#changes],
     ];
     for (const [name, service] of steps) await retry(name, () => service.start());
@@ -325,9 +200,7 @@ export class Engine {
 
   /** Ends the requests that wait for something to happen, and keeps none for long from now on. */
   endWaits(): void {
-    this.endingWaits.beginStopping();
-    this.eventWaits.beginStopping();
-    this.inboxFeed.beginStopping();
+    this.waits.beginStopping();
   }
 
   /**
@@ -345,13 +218,11 @@ export class Engine {
       this.#changes.stop(),
       this.#mail.stop(),
       this.#housekeeping.stop(),
-      this.lanes.stop(),
+      this.views.lanes.stop(),
       this.statusCounter.stop(),
       this.redeliveries.stop(),
       this.#fanOuts.stop(),
-      this.endingWaits.stop(),
-      this.eventWaits.stop(),
-      this.inboxFeed.stop(),
+      this.waits.stop(),
     ];
     await settledWithin(clock, Promise.all(readers), READERS_GRACE_MS);
     const quiet = Promise.all([this.poller.stop(), this.delivery.stop()]);
@@ -365,44 +236,77 @@ export class Engine {
     await quiet;
     await settledWithin(clock, this.#minutes.stop(), FLUSH_MS);
     await this.#sweep.stop();
-    await this.connections.stop();
-    await this.providers.stop();
-    await this.#usage.stop();
-    await this.projects.stop();
-    await this.apiKeys.stop();
+    await this.intake.usage.stop();
+    await this.directories.stop();
     leaving.cancel();
     await this.#ownership.stop();
   }
 
-  #measureLimits(liveJobs: LiveJobs): void {
-    const { turns } = this.#options;
-    this.projects.measuredBy("live_jobs", (projectId) => liveJobs.of(projectId));
+  /** Parts that were built before are told here what projects may use. */
+  #buildDirectories(signals: ChangeWatcher["signals"]): Directories {
+    const { database, config, sharedProviders, turns } = this.#options;
+    const { delivery } = this;
+    const directories = new Directories(this.#runtime, {
+      database,
+      signals,
+      limitsByDefault: config.projectLimits,
+      sharedProviders,
+      delivery,
+      onProvider: (projectId, name) => this.poller.watches.providerChanged(projectId, name),
+      onConnection: (connection, before) => {
+        this.poller.watches.configureConnection(connection);
+        delivery.operationalEvents.publishOnce(connectionEvent(before, connection));
+      },
+    });
+    const { projects: limits } = directories;
+    delivery.loop.outbox.keepTo(limits);
+    delivery.operationalEvents.keepTo(limits);
+    database.callsPerGroupMax = (group) => limits.allowed(group, "database_calls");
+    limits.measuredBy("database_calls", (projectId) => database.callsOf(projectId));
     for (const name of PROJECT_LIMIT_NAMES) {
       const semaphore = turns[name];
       if (semaphore === undefined) continue;
-      this.projects.measuredBy(name, (projectId) => semaphore.heldBy(projectId));
+      limits.measuredBy(name, (projectId) => semaphore.heldBy(projectId));
     }
+    return directories;
+  }
+
+  #buildMail(changes: ChangeSignal, activity: ShardActivity): MailboxReader {
+    const { lanes, inspector } = this.views;
+    return new MailboxReader(this.#runtime, {
+      changes,
+      hasNeighbors: () => this.#changes.hasNeighbors,
+      activity,
+      database: this.#options.database,
+      shards: this.#shards,
+      handlers: {
+        ...this.intake.commands.handlers,
+        inspect: (questions) => inspector.answer(questions),
+        tryOrigin: (reports) => lanes.tryReported(reports),
+      },
+    });
   }
 
   #buildPoller(jobs: JobLoader): Poller {
     const { config, database, operatorOrigins, version } = this.#options;
     const { loop: deliveryLoop, operationalEvents } = this.delivery;
+    const { projects, providers } = this.directories;
     return new Poller(this.#runtime, {
       ...this.#options,
       shards: this.#shards,
-      providers: this.providers,
+      providers,
       jobs,
       userAgent: `Ringback/${version}`,
       ceilings: config.pollCeilings,
-      limits: this.projects,
+      limits: projects,
       trusts: (connection, versionId, origin) => {
-        const isOperatorsDefinition = this.providers.isOperators(versionId);
+        const isOperatorsDefinition = providers.isOperators(versionId);
         return operatorOrigins.trusts({ ...connection, isOperatorsDefinition }, origin);
       },
       fetched: new FetchedResults(database, config.fetchedResultBytesMax),
       writers: this.#writers,
       fanOuts: this.#fanOuts,
-      endingWaits: this.endingWaits,
+      endingWaits: this.waits.endings,
       deliveryLoop,
       operationalEvents,
       connectionStates: {
@@ -420,9 +324,7 @@ export class Engine {
     registerDeliveryGauges(metrics, {
       outbox: this.delivery.loop.outbox,
       fanOuts: this.#fanOuts,
-      endingWaits: this.endingWaits,
-      eventWaits: this.eventWaits,
-      inboxFeed: this.inboxFeed,
+      waits: this.waits,
       readBacklog: () =>
         withDeadline(clock, SCRAPE_DEADLINE_MS, (deadline) =>
           readDeliveryBacklog(database.within(deadline)),
@@ -435,13 +337,13 @@ export class Engine {
     metrics.gauge(
       "ringback_connections_paused",
       "Connections of all projects that are paused.",
-      () => this.connections.pausedCount,
+      () => this.directories.connections.pausedCount,
     );
     registerClusterGauges(metrics, {
       clock: this.#options.databaseClock,
       shards: this.#shards,
     });
     registerWriteGauges(metrics, this.#writers);
-    registerLimitGauges(metrics, this.projects);
+    registerLimitGauges(metrics, this.directories.projects);
   }
 }

@@ -124,8 +124,8 @@ async function start(
     port: listener.port,
     localUrl,
     operatorProjectId: projectId,
-    projectName: (id) => engine.projects.get(id)?.name ?? null,
-    allowed: (id, name) => engine.projects.allowed(id, name),
+    projectName: (id) => engine.directories.projects.get(id)?.name ?? null,
+    allowed: (id, name) => engine.directories.projects.allowed(id, name),
     sockets: listener.sockets,
   });
   const parts = {

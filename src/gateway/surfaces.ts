@@ -81,7 +81,8 @@ export function buildSurfaces(
 function apiServices({ clock, log, metrics }: Runtime, options: SurfacesOptions): ApiServices {
   const { config, database, engine, listener, memory } = options;
   const { secretBox, resultLinks, refusedKeys, nodeId, version, publicUrl } = options;
-  const { poller, delivery, projects } = engine;
+  const { poller, delivery, intake, views, waits } = engine;
+  const { apiKeys, connections, projects, providers } = engine.directories;
   const proxies = createAddressGuard({ cidrs: config.trustedProxies, hostPorts: [] });
   const callbackUrls = new CallbackUrlChecker({
     guardOf: options.callbackGuardOf,
@@ -90,30 +91,30 @@ function apiServices({ clock, log, metrics }: Runtime, options: SurfacesOptions)
   });
   return {
     database,
-    acceptor: engine.acceptor,
+    acceptor: intake.acceptor,
     watches: poller.watches,
     upstreams: poller.watches.upstreams,
     poller,
     outbox: delivery.loop.outbox,
-    lanes: engine.lanes,
-    inspector: engine.inspector,
-    connectionLoads: engine.connectionLoads,
+    lanes: views.lanes,
+    inspector: views.inspector,
+    connectionLoads: views.connectionLoads,
     statusCounter: engine.statusCounter,
-    commands: engine.commands,
+    commands: intake.commands,
     redeliveries: engine.redeliveries,
     delivery,
     signingKeys: delivery.signingKeys,
-    endingWaits: engine.endingWaits,
-    eventWaits: engine.eventWaits,
-    inboxes: engine.inboxes,
-    inboxFeed: engine.inboxFeed,
-    consumerClaims: engine.consumerClaims,
-    apiKeys: engine.apiKeys,
+    endingWaits: waits.endings,
+    eventWaits: waits.events,
+    inboxes: intake.inboxes,
+    inboxFeed: waits.inboxFeed,
+    consumerClaims: waits.consumerClaims,
+    apiKeys,
     refusedKeys,
     admission: new RequestAdmission(projects, clock),
     isTrustedProxy: (address) => proxies.exemptsAddress(address),
-    connections: engine.connections,
-    providers: engine.providers,
+    connections,
+    providers,
     secretBox,
     resultLinks,
     checkCallbackUrl: async (projectId, text) => callbackUrls.check(projectId, text),
@@ -172,7 +173,7 @@ function buildSandbox(
     random,
     baseUrl: () => listener.localUrl,
     hosts: ownNames(config),
-    mayChange: keyCheck(engine.apiKeys, clock),
+    mayChange: keyCheck(engine.directories.apiKeys, clock),
     signingSecrets: () => openSigningSecrets(clock, options),
   });
 }
@@ -180,16 +181,17 @@ function buildSandbox(
 function buildVia(runtime: Runtime, options: SurfacesOptions, services: ApiServices): Via {
   const { config, database, engine, memory, upstreamClient } = options;
   const { watches, observed } = engine.poller;
+  const { connections, projects, providers } = engine.directories;
   return new Via(runtime, {
     api: submitThrough(services, {
       storeTimeoutMs: config.via.storeTimeoutMs,
       isStopping: options.isStopping,
     }),
-    limits: engine.projects,
+    limits: projects,
     settings: { ...config.via, heldAnswersBytesMax: memory.heldAnswersBytesMax },
     publicUrl: config.publicUrl,
-    connections: engine.connections,
-    providers: engine.providers,
+    connections,
+    providers,
     upstreamOf: (connectionId) => watches.upstream(connectionId),
     statuses: {
       watches,

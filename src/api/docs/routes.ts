@@ -12,92 +12,73 @@ import type { OpenApiDocument } from "./complete.ts";
 import type { ApiServices } from "../services.ts";
 import { defineOpenRoute } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
+import { once } from "../../runtime/once.ts";
 
 const pageSchema = z.string().openapi({ example: "<!doctype html>…" });
+const DOCUMENT = { status: 200, description: "The document.", schema: z.looseObject({}) } as const;
+const PAGE = {
+  status: 200,
+  description: "A page.",
+  schema: pageSchema,
+  contentType: "text/html",
+} as const;
+
+/** The parts of the pages that are the same for all requests, each made once, when it is first asked for. */
+interface Shared {
+  readonly document: () => OpenApiDocument;
+  readonly bundle: () => Promise<ReferenceBundle>;
+}
 
 /** The documentation of the given routes and of its own, for programs and for people. */
 export function documentationRoutes(routes: readonly Route[], services: ApiServices): Route[] {
-  // Built at the first request, when this gateway's own address is certain to be known.
-  let document: OpenApiDocument | undefined;
-  const read = (): OpenApiDocument =>
-    (document ??= openApiDocument(
-      [...routes, ...documentation].map((route) => route.description),
-      services.publicUrl(),
-    ));
-  let bundle: Promise<ReferenceBundle> | undefined;
-  const readBundle = (): Promise<ReferenceBundle> => (bundle ??= readReferenceBundle());
-  const shown = async (page: ReferencePage): Promise<Answer> => {
-    const { version } = await readBundle();
-    return referencePage(page, { version, gatewayUrl: services.publicUrl() });
+  const shared: Shared = {
+    // At the first request this gateway's own address is certain to be known.
+    document: once(() =>
+      openApiDocument(
+        [...routes, ...documentation].map((route) => route.description),
+        services.publicUrl(),
+      ),
+    ),
+    bundle: once(readReferenceBundle),
   };
   const documentation = [
-    defineOpenRoute({
-      operationId: "getOpenApiDocument",
-      method: "GET",
-      path: "/openapi.json",
-      tag: "Documentation",
-      summary: "Get this API's OpenAPI 3.1 document",
-      success: { status: 200, description: "The document.", schema: z.looseObject({}) },
-      handle: () => jsonAnswer(200, JSON.stringify(read())),
-    }),
+    document(shared),
+    ...referencePages(shared, services),
+    script(shared),
+    plain(shared),
+    guides(services),
+    errors(),
+  ];
+  return documentation;
+}
+
+function document(shared: Shared): Route {
+  return defineOpenRoute({
+    operationId: "getOpenApiDocument",
+    method: "GET",
+    path: "/openapi.json",
+    tag: "Documentation",
+    summary: "Get this API's OpenAPI 3.1 document",
+    success: DOCUMENT,
+    handle: () => jsonAnswer(200, JSON.stringify(shared.document())),
+  });
+}
+
+/** Pages that the script of the reference shows. */
+function referencePages(shared: Shared, services: ApiServices): Route[] {
+  const shown = async (page: ReferencePage): Promise<Answer> => {
+    const { version } = await shared.bundle();
+    return referencePage(page, { version, gatewayUrl: services.publicUrl() });
+  };
+  return [
     defineOpenRoute({
       operationId: "getDocumentation",
       method: "GET",
       path: "/docs",
       tag: "Documentation",
       summary: "Get this API's documentation page",
-      success: {
-        status: 200,
-        description: "A page.",
-        schema: pageSchema,
-        contentType: "text/html",
-      },
+      success: PAGE,
       handle: () => shown(API_PAGE),
-    }),
-    defineOpenRoute({
-      operationId: "getDocumentationScript",
-      method: "GET",
-      path: "/docs/reference.js",
-      tag: "Documentation",
-      summary: "Get the script of the documentation page",
-      success: {
-        status: 200,
-        description: "The script.",
-        schema: z.string().openapi({ example: "…" }),
-        contentType: "text/javascript",
-      },
-      async handle({ headers }) {
-        const reference = await readBundle();
-        const isCompressed = /\bgzip\b/.test(headers.get("accept-encoding") ?? "");
-        const bytes = isCompressed ? reference.gzipped : uncompressed(reference);
-        return {
-          status: 200,
-          headers: {
-            "content-type": "text/javascript; charset=utf-8",
-            "cache-control": "public, max-age=86400",
-            vary: "accept-encoding",
-            "x-content-type-options": "nosniff",
-            ...(isCompressed && { "content-encoding": "gzip" }),
-          },
-          body: () => streamOf(bytes),
-        };
-      },
-    }),
-    defineOpenRoute({
-      operationId: "getPlainDocumentation",
-      method: "GET",
-      path: "/docs/plain",
-      tag: "Documentation",
-      summary: "Get this API's documentation as a page that needs no script",
-      success: {
-        status: 200,
-        description: "A page.",
-        schema: pageSchema,
-        contentType: "text/html",
-      },
-      async handle() {
-        return { status: 200, headers: PLAIN_PAGE_HEADERS, body: await plainPage(read()) };
-      },
     }),
     defineOpenRoute({
       operationId: "getGuidesPage",
@@ -105,46 +86,91 @@ export function documentationRoutes(routes: readonly Route[], services: ApiServi
       path: "/docs/guides",
       tag: "Documentation",
       summary: "Get the guides as a page",
-      success: {
-        status: 200,
-        description: "A page.",
-        schema: pageSchema,
-        contentType: "text/html",
-      },
+      success: PAGE,
       handle: () => shown(GUIDES_PAGE),
     }),
-    defineOpenRoute({
-      operationId: "getGuides",
-      method: "GET",
-      path: "/docs/guides.json",
-      tag: "Documentation",
-      summary: "Get the guides, as the description of an OpenAPI document",
-      success: { status: 200, description: "The document.", schema: z.looseObject({}) },
-      handle: () => jsonAnswer(200, guidesDocument(services.version)),
-    }),
-    defineOpenRoute({
-      operationId: "getErrorPage",
-      method: "GET",
-      path: "/docs/errors/{name}",
-      tag: "Documentation",
-      summary: "Get the page about an error code",
-      description: "The `type` of each problem leads there.",
-      success: {
-        status: 200,
-        description: "A page.",
-        schema: pageSchema,
-        contentType: "text/html",
-      },
-      problems: ["not_found"],
-      async handle({ name }) {
-        if (isProblemCode(name)) {
-          return { status: 200, headers: ERROR_PAGE_HEADERS, body: await errorPage(name) };
-        }
-        return refused("not_found", "There is no such error code; /openapi.json lists them all.");
-      },
-    }),
   ];
-  return documentation;
+}
+
+function script(shared: Shared): Route {
+  return defineOpenRoute({
+    operationId: "getDocumentationScript",
+    method: "GET",
+    path: "/docs/reference.js",
+    tag: "Documentation",
+    summary: "Get the script of the documentation page",
+    success: {
+      status: 200,
+      description: "The script.",
+      schema: z.string().openapi({ example: "…" }),
+      contentType: "text/javascript",
+    },
+    async handle({ headers }) {
+      const reference = await shared.bundle();
+      const isCompressed = /\bgzip\b/.test(headers.get("accept-encoding") ?? "");
+      const bytes = isCompressed ? reference.gzipped : uncompressed(reference);
+      return {
+        status: 200,
+        headers: {
+          "content-type": "text/javascript; charset=utf-8",
+          "cache-control": "public, max-age=86400",
+          vary: "accept-encoding",
+          "x-content-type-options": "nosniff",
+          ...(isCompressed && { "content-encoding": "gzip" }),
+        },
+        body: () => streamOf(bytes),
+      };
+    },
+  });
+}
+
+function plain(shared: Shared): Route {
+  return defineOpenRoute({
+    operationId: "getPlainDocumentation",
+    method: "GET",
+    path: "/docs/plain",
+    tag: "Documentation",
+    summary: "Get this API's documentation as a page that needs no script",
+    success: PAGE,
+    async handle() {
+      return {
+        status: 200,
+        headers: PLAIN_PAGE_HEADERS,
+        body: await plainPage(shared.document()),
+      };
+    },
+  });
+}
+
+function guides({ version }: ApiServices): Route {
+  return defineOpenRoute({
+    operationId: "getGuides",
+    method: "GET",
+    path: "/docs/guides.json",
+    tag: "Documentation",
+    summary: "Get the guides, as the description of an OpenAPI document",
+    success: DOCUMENT,
+    handle: () => jsonAnswer(200, guidesDocument(version)),
+  });
+}
+
+function errors(): Route {
+  return defineOpenRoute({
+    operationId: "getErrorPage",
+    method: "GET",
+    path: "/docs/errors/{name}",
+    tag: "Documentation",
+    summary: "Get the page about an error code",
+    description: "The `type` of each problem leads there.",
+    success: PAGE,
+    problems: ["not_found"],
+    async handle({ name }) {
+      if (isProblemCode(name)) {
+        return { status: 200, headers: ERROR_PAGE_HEADERS, body: await errorPage(name) };
+      }
+      return refused("not_found", "There is no such error code; /openapi.json lists them all.");
+    },
+  });
 }
 
 function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {

@@ -1,3 +1,4 @@
+import { once } from "../../runtime/once.ts";
 import {
   Column,
   type DriverValueDecoder,
@@ -239,11 +240,6 @@ class ConstantsInText extends PgDialect {
 
 const DIALECT = new ConstantsInText();
 const BUILDER: Builder = new PgDatabase(DIALECT, new BuildingSession(DIALECT), undefined);
-
-function once<T>(make: () => T): () => T {
-  let made: T | null = null;
-  return () => (made ??= make());
-}
 
 /** Applies to the rest of the transaction: its writes are lost if the server crashes at once. */
 export const WITHOUT_WAITING_FOR_THE_DISK = template(() => sql`set local synchronous_commit = off`);

@@ -1,0 +1,39 @@
+import type { Outbox } from "../delivery/outbox/outbox.ts";
+import type { CommandRouter } from "../intake/command-router.ts";
+import type { Poller } from "../polling/poller.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Database } from "../store/db/database.ts";
+import { ConnectionLoads } from "./connection-loads.ts";
+import { Inspector } from "./inspector.ts";
+import { LaneBoard } from "./lane-board.ts";
+
+export interface ViewsOptions {
+  readonly nodeId: string;
+  readonly database: Database;
+  readonly shards: Pick<OwnedShards, "has">;
+  readonly poller: Poller;
+  readonly outbox: Outbox;
+  readonly commands: CommandRouter;
+}
+
+/** Parts of the nodes' memory, as any node can show them to a person. */
+export class Views {
+  /** Status of lanes. */
+  readonly lanes: LaneBoard;
+  /** Asks whichever node owns a job for its state there. */
+  readonly inspector: Inspector;
+  readonly connectionLoads: ConnectionLoads;
+
+  constructor(runtime: Runtime, options: ViewsOptions) {
+    const { watches, rawAnswers } = options.poller;
+    const { upstreams } = watches;
+    this.lanes = new LaneBoard(runtime, { ...options, upstreams });
+    this.inspector = new Inspector(runtime, { ...options, watches, rawAnswers, upstreams });
+    this.connectionLoads = new ConnectionLoads(runtime, {
+      nodeId: options.nodeId,
+      upstreams,
+      inspector: this.inspector,
+    });
+  }
+}
