@@ -11,7 +11,6 @@ import type { Database } from "../store/db/database.ts";
 import {
   findLaneStatuses,
   findReportedOrigins,
-  type LaneFailure,
   type LaneName,
   type LaneOfShard,
   type LaneState,
@@ -89,10 +88,10 @@ export class LaneBoard implements Service {
     if (origins.length === 0) return [];
     const { nodeId } = this.#options;
     const reported = await findReportedOrigins(database, { projectId, origins });
-    const wanted = new Set(origins);
-    const here = this.#originsHere().filter(
-      (lane) => lane.projectId === projectId && wanted.has(lane.name),
-    );
+    const here = origins.flatMap((origin) => {
+      const queue = this.#options.outbox.queueOf(projectId, origin);
+      return queue === null ? [] : [this.#originState(queue)];
+    });
     return [
       ...reported.filter((lane) => lane.nodeId !== nodeId),
       ...here.map((lane) => Object.assign(lane, { nodeId, shardId: null })),
@@ -160,23 +159,29 @@ export class LaneBoard implements Service {
     for (const { connectionId, projectId, problem, lane } of this.#options.upstreams.all()) {
       if (projectId === null || problem !== null || !lane.isHeldUp) continue;
       const name = { projectId, kind: "connection", name: connectionId } as const;
-      states.push(...this.#stateOf(name, lane.status(), null));
+      const state = this.#stateOf(name, lane.status());
+      if (!isFree(state)) states.push(state);
     }
     return states;
   }
 
   #originsHere(): LaneState[] {
-    return this.#options.outbox.heldUpQueues.flatMap(
-      ({ projectId, origin, lane, failure }: OriginQueue) =>
-        this.#stateOf({ projectId, kind: "origin", name: origin }, lane.status(), failure),
-    );
+    return this.#options.outbox.heldUpQueues
+      .map((queue) => this.#originState(queue))
+      .filter((state) => !isFree(state));
   }
 
-  #stateOf(lane: LaneName, status: LaneStatus, failure: LaneFailure | null): LaneState[] {
-    if (isFree(status)) return [];
+  #originState({ projectId, origin, lane, failure }: OriginQueue): LaneState {
+    const state = this.#stateOf({ projectId, kind: "origin", name: origin }, lane.status());
+    // A failure that holds nothing back any more is old news.
+    const latest = isFree(state) ? null : failure;
+    return { ...state, failure: latest, perSecond: lane.perSecondOfAll };
+  }
+
+  #stateOf(lane: LaneName, status: LaneStatus): LaneState {
     const { uuids, clock } = this.#runtime;
     const id = this.#reported.get(keyOf(lane))?.id ?? uuids(clock.now(), 0);
-    return [{ ...lane, ...status, id, failure }];
+    return { ...lane, ...status, id, failure: null, perSecond: null };
   }
 }
 
@@ -195,8 +200,16 @@ function isSame(a: LaneState | undefined, b: LaneState): boolean {
     a.pauseCause === b.pauseCause &&
     isNear(a.pausedUntilMs, b.pausedUntilMs) &&
     isNear(a.probeAtMs, b.probeAtMs) &&
+    isSameRate(a.perSecond, b.perSecond) &&
     a.failure?.atMs === b.failure?.atMs
   );
+}
+
+/** A learned rate grows all the time. */
+const SAME_RATE = 0.1;
+
+function isSameRate(a: number | null, b: number | null): boolean {
+  return a === b || (a !== null && b !== null && Math.abs(a - b) < SAME_RATE * Math.max(a, b));
 }
 
 /** Converting a time from the monotonic clock changes it by a fraction each time. */

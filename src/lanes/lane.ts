@@ -96,6 +96,11 @@ export class Lane<Item> implements GateClient {
     return this.#concurrency;
   }
 
+  /** The configured or learned rate of all nodes together, as far as this one knows; null for no limit. */
+  get perSecondOfAll(): number | null {
+    return this.#pace.perSecondOfAll;
+  }
+
   /** Infinity for a pause that is lifted by hand. */
   get pausedUntilMs(): number {
     return Math.max(this.#pausedUntilMs, this.#refusedUntilMs);

@@ -47,8 +47,14 @@ export class RateLimit {
 
   /** The current limit of this node; null for no limit. */
   get perSecond(): number | null {
+    const { perSecondOfAll } = this;
+    return perSecondOfAll === null ? null : perSecondOfAll * this.#share;
+  }
+
+  /** The current limit of all nodes together, as far as this one knows; null for no limit. */
+  get perSecondOfAll(): number | null {
     const perSecond = this.#whole();
-    return perSecond === Infinity ? null : perSecond * this.#share;
+    return perSecond === Infinity ? null : perSecond;
   }
 
   /** True when there is no limit, neither configured nor learned. */

@@ -35,6 +35,8 @@ export interface LaneFailure {
 export interface LaneState extends LaneName, LaneStatus {
   readonly id: string;
   readonly failure: LaneFailure | null;
+  /** The rate of all nodes together to a callback origin, as this node has learned it; null for no limit. */
+  readonly perSecond: number | null;
 }
 
 const LANE = {
@@ -47,6 +49,7 @@ const LANE = {
   pauseCause: "text",
   breaker: "text",
   probeAtMs: "float8",
+  perSecond: "float8",
   errorCode: "text",
   errorMessage: "text",
   erredAtMs: "float8",
@@ -56,7 +59,7 @@ type Stored = Readonly<typeof laneStates.$inferSelect>;
 type LaneRow = Omit<Stored, "nodeId">;
 
 const { projectId, kind, name, nodeId, id, hold, pausedUntilMs, breaker, probeAtMs } = laneStates;
-const { pauseCause } = laneStates;
+const { pauseCause, perSecond } = laneStates;
 const { errorCode, errorMessage, erredAtMs } = laneStates;
 const KEY = [projectId, kind, name, nodeId];
 const STATE = [
@@ -66,6 +69,7 @@ const STATE = [
   pauseCause,
   breaker,
   probeAtMs,
+  perSecond,
   errorCode,
   errorMessage,
   erredAtMs,
@@ -77,7 +81,7 @@ const PUT = template(
   (given: Given<{ nodeId: string; lanes: readonly LaneRow[] }>) => sql`
 insert into ${laneStates} (${listed(KEY)}, ${listed(STATE)})
 select "projectId", kind, name, ${given.nodeId}::uuid, id, hold, ${timeOf(sql.raw('"pausedUntilMs"'))},
-  "pauseCause", breaker, ${timeOf(sql.raw('"probeAtMs"'))}, "errorCode", "errorMessage", ${timeOf(sql.raw('"erredAtMs"'))}
+  "pauseCause", breaker, ${timeOf(sql.raw('"probeAtMs"'))}, "perSecond", "errorCode", "errorMessage", ${timeOf(sql.raw('"erredAtMs"'))}
 from ${rowsOf("lane", LANE, given.lanes)}
 on conflict (${listed(KEY)}) do update set
   ${sql.join(

@@ -126,11 +126,13 @@ describe("callback origins", () => {
       nodeId: api.uuid(),
       shardId: 4,
       failure: null,
+      perSecond: 4,
       ...LANE_FREE,
       breaker: "open",
       probeAtMs: api.clock.now() + 30_000,
     } as const;
-    api.reports = [report];
+    const reports = [report, { ...report, id: api.uuid(), nodeId: api.uuid(), perSecond: 2.5 }];
+    api.reports = reports;
     const list = async (key?: string): Promise<Json> =>
       (await api.request("GET", "/v1/callback-origins", key === undefined ? {} : { key })).json();
     expect((await list()).data).toContainEqual(
@@ -139,6 +141,8 @@ describe("callback origins", () => {
         state: "failing",
         breaker: "open",
         next_probe_at: new Date(report.probeAtMs).toISOString(),
+        // The lowest that any node has learned.
+        effective_requests_per_second: 2.5,
         last_error: expect.objectContaining({
           code: "server_error_answer",
           message: "HTTP 503",
@@ -155,10 +159,7 @@ describe("callback origins", () => {
 
     const tried = await api.request("POST", "/v1/callback-origins/try", { body });
     expect(tried.status).toBe(202);
-    expect(api.calls).toContainEqual([
-      "tryOrigin",
-      { projectId: api.projectId, origin, reports: [report] },
-    ]);
+    expect(api.calls).toContainEqual(["tryOrigin", { projectId: api.projectId, origin, reports }]);
     const path = `/v1/deliveries/${publicId("delivery", deliveryId ?? "")}`;
     const delivery: Json = await (await api.request("GET", path)).json();
     expect(Date.parse(delivery.next_attempt_at)).toBeLessThanOrEqual(api.clock.now());

@@ -33,6 +33,7 @@ export async function objectsOf(
     nowMs: api.clock.now(),
     status: "exhausted",
     eventType: null,
+    errorCode: null,
     callbackOrigin: null,
     createdAfterMs: null,
     createdBeforeMs: api.clock.now(),

@@ -29,6 +29,7 @@ describe("POST /v1/redeliveries", () => {
     const redelivery = await create({
       status: "exhausted",
       event_type: "job.completed",
+      error_code: "connect_refused",
       callback_origin: "https://app.example.com",
       created_after: "2025-01-01T00:00:00Z",
       created_before: "2025-02-01T00:00:00+01:00",
@@ -40,6 +41,7 @@ describe("POST /v1/redeliveries", () => {
       filter: {
         status: "exhausted",
         event_type: "job.completed",
+        error_code: "connect_refused",
         callback_origin: "https://app.example.com",
         created_after: "2025-01-01T00:00:00.000Z",
         created_before: "2025-01-31T23:00:00.000Z",

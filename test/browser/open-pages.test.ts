@@ -161,7 +161,6 @@ const CAUSES: readonly Cause[] = [
   {
     cause: "a status that the definition does not know",
     async arise() {
-      await gateway.api("PATCH", "/v1/project", { operations_url: receiver.url("/operations") });
       upstream.answer("unknown", pulseAnswer.status("reticulating"));
       await subscribe("unknown");
       await gateway.until("/v1/operational-events?type=provider.unknown_status", ({ data }) => {

@@ -2,6 +2,8 @@ import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { LANE_FREE } from "../../src/core/waiting/lane-status.ts";
 import { CALLBACK_URL, type Json } from "../api/api-fixture.ts";
+import { noteOperationalEvents } from "../../src/store/events/operational-events.ts";
+import { exampleSource } from "../providers/example-provider.ts";
 import { seedDeliveries } from "../support/seeded-deliveries.ts";
 import { type Browser, ConsoleFixture } from "./console-fixture.ts";
 
@@ -81,18 +83,40 @@ test("selected deliveries are sent again", async () => {
   expect(delivery.status).toBe("pending");
 });
 
+test("a selected delivery that the API refuses keeps no other from being sent again, and the page says why", async () => {
+  const ended = async (jobId: string): Promise<Json> => {
+    const subscription = await fixture.api.subscribe({ job_id: jobId });
+    await fixture.api.end(subscription.id);
+    const { data } = await apiJson("GET", `/v1/subscriptions/${subscription.id}/deliveries`);
+    return data[0];
+  };
+  const [deleted, good] = [await ended("deleted"), await ended("good")];
+  await fixture.api.request("DELETE", `/v1/subscriptions/${deleted.subscription_id}`);
+  const selected = [deleted.id, good.id];
+  const { location } = await admin.post("/console/deliveries/redeliver", [
+    ["csrf", csrf],
+    ...selected.map((id) => ["delivery", id] as const),
+  ]);
+  const text = await admin.open(location ?? "");
+  expect(text).toContain("1 sent again. 1 not: The subscription was deleted");
+  expect(text).toContain("notice bad");
+  const { location: none } = await admin.post("/console/deliveries/redeliver", { csrf });
+  expect(await admin.open(none ?? "")).toContain("Select deliveries first.");
+});
+
 test("all that match are counted first, and sent again after a look", async () => {
   const counted = await submit("/console/redeliveries/count", {
     status: "exhausted",
     origin: ORIGIN,
     event: "",
+    error: "connect_refused",
     after: "",
   });
   expect(counted).toContain("found so far");
   const [made] = (await apiJson("GET", "/v1/redeliveries")).data;
   expect(made).toMatchObject({
     dry_run: true,
-    filter: { status: "exhausted", callback_origin: ORIGIN },
+    filter: { status: "exhausted", error_code: "connect_refused", callback_origin: ORIGIN },
   });
   await fixture.api.sql(
     `update redeliveries set state = 'completed', matched = 1, finished_at = now()`,
@@ -208,10 +232,39 @@ test("a failing origin is on the overview, however many others have pending deli
       nodeId: api.uuid(),
       shardId: 4,
       failure: null,
+      perSecond: 0.5,
       breaker: "open",
     },
   ];
   const text = await admin.open("/console/overview");
   expect(text).toContain(`Callback origin <strong>${name}</strong>`);
+  const { next_cursor: last } = await apiJson("GET", "/v1/callback-origins?limit=100");
+  const origins = await admin.open(`/console/callback-origins?cursor=${last}`);
+  expect(origins).toContain("30 callbacks a minute");
   api.reports = [];
+});
+
+test("an unknown status is on the overview without an operations URL, until its definition is mended", async () => {
+  const { api } = fixture;
+  const { projectId, database } = api;
+  await noteOperationalEvents(database, [
+    {
+      shardId: 0,
+      projectId,
+      subject: "provider acme",
+      id: api.uuid(),
+      type: "provider.unknown_status",
+      data: '{"provider":"acme","status":"archived","job_id":"job-1"}',
+      occurrences: 1,
+      // Versions of a definition have the database's time.
+      occurredAtMs: Date.now() - 1000,
+      isWanted: false,
+    },
+  ]);
+  const text = await admin.open("/console/overview");
+  expect(text).toContain("<code>archived</code>");
+  expect(text).toContain("providers/acme/try?kind=job&amp;job=job-1");
+  expect(await admin.open("/console/operational-events")).toContain("not sent</span>");
+  await apiJson("PUT", "/v1/providers/acme", { ...exampleSource, name: "acme" });
+  expect(await admin.open("/console/overview")).not.toContain("<code>archived</code>");
 });

@@ -32,6 +32,9 @@ export interface BrowserPage {
   readonly location: string | null;
 }
 
+/** By name, or as a list where a name is there several times. */
+type Fields = Readonly<Record<string, string>> | readonly (readonly [string, string])[];
+
 interface Sending {
   /** A null leaves a header out that browsers send. */
   readonly headers?: Readonly<Record<string, string | null>>;
@@ -108,15 +111,11 @@ export class Browser {
   }
 
   /** Sends a form as a page of the console would, with the token that is in the last page. */
-  post(
-    path: string,
-    fields: Readonly<Record<string, string>>,
-    sending: Sending = {},
-  ): Promise<BrowserPage> {
+  post(path: string, fields: Fields, sending: Sending = {}): Promise<BrowserPage> {
     const { headers } = sending;
     return this.#send("POST", path, {
       headers: { "sec-fetch-site": "same-origin", origin: ORIGIN, ...headers },
-      body: new URLSearchParams(fields),
+      body: new URLSearchParams(fields as Record<string, string> | string[][]),
     });
   }
 

@@ -98,6 +98,7 @@ test("operational events are listed with their exact body, where they went and w
     data,
     occurrences: 3,
     occurredAtMs: api.clock.now(),
+    isWanted: true,
   });
   const unknown = '{"provider":"pulse","status":"<b>1</b>","count":12345678901234567890.10}';
   const status = eventOf("provider", "provider.unknown_status", unknown);

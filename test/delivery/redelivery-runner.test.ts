@@ -60,6 +60,7 @@ async function create(wish: Partial<NewRedelivery> = {}): Promise<string> {
       nowMs,
       status: "exhausted",
       eventType: null,
+      errorCode: null,
       callbackOrigin: null,
       createdAfterMs: null,
       createdBeforeMs: nowMs,
@@ -144,6 +145,19 @@ describe("redelivered deliveries", () => {
       redelivered: 2,
     });
     expect(await pending()).toEqual([wanted, wanted]);
+  });
+
+  test("a redelivery sends only what failed for the given reason at its latest attempt", async () => {
+    await seed({ count: 3, attempts: 2 });
+    await sql`
+      insert into attempts (shard_id, delivery_id, number, started_at, duration_ms, error_code)
+      select shard_id, id, number, now(), 1,
+        case when number = attempt_count and rank = 1 then 'connect_refused' else 'response_timeout' end
+      from (select *, row_number() over (order by id) as rank from deliveries) as delivery,
+        generate_series(1, 2) as number`;
+    expect(await carryOut({ errorCode: "dns_failed" })).toMatchObject({ matched: 0 });
+    expect(await carryOut({ errorCode: "connect_refused" })).toMatchObject({ redelivered: 1 });
+    expect(await carryOut({ errorCode: "response_timeout" })).toMatchObject({ redelivered: 2 });
   });
 
   test("a redelivery skips deliveries of a deleted subscription", async () => {

@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { Json } from "../support/api-client.ts";
 import { pulseAnswer } from "../support/fake-upstream.ts";
+import { SIGNING_SECRET } from "../support/gateway-environment.ts";
 import type { GatewayProcess } from "../support/gateway-process.ts";
 import { jobsOwnedBy, startNodePair } from "../support/node-pair.ts";
 import { connect, createProcessScene, type ProcessScene } from "../support/process-scene.ts";
+import { startReceiver } from "../support/receiver.ts";
 
 /* Facts that only a job's owner has in memory, asked for at the other node. */
 
@@ -83,6 +85,29 @@ test("every node shows that the owner waits for a receiver that asked for a paus
   expect(tried.status).toBe(202);
   await explained(second, "delivered");
 }, 90_000);
+
+test("every node shows the rate that a receiver's refusals have taught the owner", async () => {
+  const receiver = await startReceiver(SIGNING_SECRET);
+  onTestFinished(() => receiver.close());
+  const path = "/busy";
+  receiver.answer(path, (_callback, number) =>
+    number === 1 ? { status: 429, headers: { "retry-after": "1" } } : {},
+  );
+  const jobs = { id: connection.id, count: 60, prefix: "busy" };
+  for (const jobId of await jobsOwnedBy(owner, scene.sql, jobs)) {
+    scene.upstream.answer(jobId, pulseAnswer.completed());
+    const wish = { job_id: jobId, connection: connection.name, callback_url: receiver.url(path) };
+    expect((await asked.api("POST", "/v1/subscriptions", wish)).status).toBe(201);
+  }
+  await vi.waitFor(
+    async () => {
+      const { data } = (await asked.api("GET", "/v1/callback-origins")).body;
+      const listed = data.find(({ origin }: Json) => origin === receiver.origin);
+      expect(listed?.effective_requests_per_second).toBeGreaterThan(0);
+    },
+    { timeout: 60_000, interval: 100 },
+  );
+}, 120_000);
 
 test("the load of a connection is told at any node over both, with the part of each", async () => {
   for (const node of [asked, owner]) {

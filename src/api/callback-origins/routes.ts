@@ -112,8 +112,8 @@ function tryNow(services: ApiServices): Route {
 
 function originJson(of: CallbackOriginRecord, reports: readonly ReportedLane[]): string {
   const stored = of.errorCode === null ? null : failureOf(of, of.errorCode);
-  const { breaker, pausedUntilMs, probeAtMs, failure } = mergeOriginStatuses([
-    { breaker: "closed", pausedUntilMs: null, probeAtMs: null, failure: stored },
+  const { breaker, pausedUntilMs, probeAtMs, failure, perSecond } = mergeOriginStatuses([
+    { breaker: "closed", pausedUntilMs: null, probeAtMs: null, failure: stored, perSecond: null },
     ...reports.filter(({ name }) => name === of.origin),
   ]);
   const status = breaker === "closed" ? (pausedUntilMs === null ? "ok" : "paused") : "failing";
@@ -125,6 +125,7 @@ function originJson(of: CallbackOriginRecord, reports: readonly ReportedLane[]):
     breaker,
     paused_until: isoTime(pausedUntilMs),
     next_probe_at: isoTime(probeAtMs),
+    effective_requests_per_second: perSecond,
     pending_deliveries: of.pending,
     pending_is_capped: of.pending === PENDING_COUNTED_MAX,
     first_due_at: isoTime(of.firstDueAtMs),

@@ -19,6 +19,14 @@ export const callbackOriginSchema = z
     }),
     paused_until: isoTimeSchema.nullable(),
     next_probe_at: isoTimeSchema.nullable(),
+    effective_requests_per_second: z
+      .number()
+      .nullable()
+      .openapi({
+        description:
+          "How many callbacks a second all nodes together send: the configured rate, or the lower " +
+          "one that 429 answers have taught; null for no limit.",
+      }),
     pending_deliveries: z.int().openapi({
       description: "Pending deliveries, due or not; counted up to 1,000.",
     }),

@@ -31,6 +31,7 @@ function redeliveryJson(of: RedeliveryRecord): string {
     filter: {
       status: of.status,
       event_type: of.eventType,
+      error_code: of.errorCode,
       callback_origin: of.callbackOrigin,
       created_after: isoTime(of.createdAfterMs),
       created_before: isoTime(of.createdBeforeMs),
@@ -82,6 +83,7 @@ function create(services: ApiServices, newUuid: UuidSource): Route {
         isDryRun,
         status: body.status,
         eventType: body.event_type ?? null,
+        errorCode: body.error_code ?? null,
         callbackOrigin: body.callback_origin ?? null,
         createdAfterMs: body.created_after ?? null,
         createdBeforeMs: Math.min(body.created_before ?? nowMs, nowMs),

@@ -48,6 +48,9 @@ export const redeliveryRequestSchema = z
         "Only deliveries in this state. pending makes those that wait for their next attempt due.",
     }),
     event_type: eventTypeSchema.optional(),
+    error_code: attemptErrorCodeSchema.optional().openapi({
+      description: "Only those whose latest attempt failed for this reason.",
+    }),
     callback_origin: originSchema.optional(),
     created_after: timeSchema.optional().openapi({ type: "string", format: "date-time" }),
     created_before: timeSchema.optional().openapi({
@@ -85,6 +88,7 @@ export const redeliverySchema = z
     filter: z.object({
       status: z.enum(REDELIVERABLE_STATUSES),
       event_type: orNull(eventTypeSchema),
+      error_code: orNull(attemptErrorCodeSchema),
       callback_origin: z.string().nullable(),
       created_after: isoTimeSchema.nullable(),
       created_before: isoTimeSchema,

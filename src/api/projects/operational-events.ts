@@ -20,7 +20,7 @@ export function operationalEventRoutes(): Route[] {
       summary: "List operational events, newest first",
       description:
         "The latest event of each subject (an origin, a connection or a provider), kept for a day. " +
-        "They are recorded while the project has an operations_url.",
+        "They are recorded while the project has an operations_url; unknown statuses always are.",
       scope: "admin",
       query: z.strictObject({ type: operationalEventTypeSchema.optional(), ...pagingParameters }),
       schema: operationalEventPageSchema,

@@ -207,8 +207,8 @@ export const operationalEventSchema = z
     }),
     status: z.enum(["pending", "delivered", "exhausted", "unwanted"]).openapi({
       description:
-        "exhausted: the operations URL did not take it. unwanted: the operations URL was removed " +
-        "before it was sent.",
+        "exhausted: the operations URL did not take it. unwanted: the project had no operations " +
+        "URL when it was to be sent.",
     }),
     attempt_count: z.int(),
     sent_to: z.string().nullable().openapi({

@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Redelivery, RedeliveryRequest, Ringback } from "../../client/ringback.ts";
+import {
+  ATTEMPT_ERROR_CODES,
+  type AttemptErrorCode,
+} from "../../core/delivery/delivery-outcome.ts";
 import { EVENT_TYPES, type EventType } from "../../core/delivery/event.ts";
 import { CliError, EXIT, type ExitCode } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
@@ -12,6 +16,7 @@ import { momentFrom, numberFrom, oneFrom } from "../frame/values.ts";
 interface RedeliverFlags extends GatewayFlags {
   readonly status?: RedeliveryRequest["status"];
   readonly event?: EventType;
+  readonly error?: AttemptErrorCode;
   readonly origin?: string;
   readonly after?: string;
   readonly before?: string;
@@ -40,6 +45,7 @@ function options(command: Command): Command {
   return command
     .option("--status <status>", `filter: ${STATUSES.join(", ")}`, oneFrom(STATUSES))
     .option("--event <type>", "filter: the type of the event", oneFrom(EVENT_TYPES))
+    .option("--error <code>", "filter: why the latest attempt failed", oneFrom(ATTEMPT_ERROR_CODES))
     .option("--origin <origin>", "filter: scheme, host and port of the receiver")
     .option("--after <time>", "filter: created later than this, or so long ago, such as 2h", moment)
     .option("--before <time>", "filter: created earlier", moment)
@@ -53,7 +59,12 @@ async function redeliverOne(
   { dryRun = false, ...flags }: RedeliverFlags,
   { cli, out, signal }: CommandRun,
 ): Promise<ExitCode> {
-  if (flags.status !== undefined || flags.event !== undefined || flags.origin !== undefined) {
+  if (
+    flags.status !== undefined ||
+    flags.event !== undefined ||
+    flags.error !== undefined ||
+    flags.origin !== undefined
+  ) {
     throw new CliError("Give either a delivery or a filter, not both.", {});
   }
   const { ringback } = await openGateway(cli, flags);
@@ -74,7 +85,7 @@ async function redeliverAll(
   flags: RedeliverFlags,
   { cli, out, signal }: CommandRun,
 ): Promise<ExitCode> {
-  const { status, event, origin, after, before, perSecond, dryRun = false } = flags;
+  const { status, event, error, origin, after, before, perSecond, dryRun = false } = flags;
   if (status === undefined) {
     throw new CliError("Say what to send again: a delivery (msg_…), or a filter with --status.", {
       hint: "To send again the deliveries that were exhausted in the last two hours: ringback redeliver --status exhausted --after 2h --dry-run.",
@@ -85,6 +96,7 @@ async function redeliverAll(
     status,
     dry_run: dryRun,
     ...(event !== undefined && { event_type: event }),
+    ...(error !== undefined && { error_code: error }),
     ...(origin !== undefined && { callback_origin: origin }),
     ...(after !== undefined && { created_after: after }),
     ...(before !== undefined && { created_before: before }),

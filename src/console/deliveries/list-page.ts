@@ -1,6 +1,7 @@
 import { html } from "hono/html";
 import { ATTEMPT_ERROR_CODES, DELIVERY_STATUSES } from "../../core/delivery/delivery-outcome.ts";
 import { EVENT_TYPES } from "../../core/delivery/event.ts";
+import { ApiProblem, type GatewayApi } from "../http/gateway-api.ts";
 import type { ListedDelivery, Page } from "../http/models.ts";
 import { defineAction, definePage, may, type PageRequest, redirect } from "../http/page.ts";
 import { statusOptions } from "../jobs/list-page.ts";
@@ -64,12 +65,29 @@ export const redeliverSelected = defineAction({
   back: ({ query }) => backTo(query),
   async act({ api, form, query }) {
     const ids = form.getAll("delivery").slice(0, PAGE_SIZE);
-    for (const id of ids)
-      await api.send("POST", `/v1/deliveries/${encodeURIComponent(id)}/redeliver`);
-    const text = ids.length === 0 ? "Select deliveries first." : `${ids.length} sent again.`;
-    return redirect(backTo(query), text);
+    const refusals: string[] = [];
+    for (const id of ids) {
+      const refusal = await redeliverOne(api, id);
+      if (refusal !== null) refusals.push(refusal);
+    }
+    const sent = `${ids.length - refusals.length} sent again.`;
+    const [reason] = ids.length === 0 ? ["Select deliveries first."] : refusals;
+    if (reason === undefined) return redirect(backTo(query), sent);
+    const text = ids.length === 0 ? reason : `${sent} ${refusals.length} not: ${reason}`;
+    return { kind: "redirect", to: backTo(query), notice: { kind: "failed", text } };
   },
 });
+
+/** Null when it is done; else why the API refused it. */
+async function redeliverOne(api: GatewayApi, id: string): Promise<string | null> {
+  try {
+    await api.send("POST", `/v1/deliveries/${encodeURIComponent(id)}/redeliver`);
+    return null;
+  } catch (error) {
+    if (error instanceof ApiProblem) return error.body.detail;
+    throw error;
+  }
+}
 
 /** The list as it was when the form was sent: the address of the form says how. */
 function backTo(query: URLSearchParams): string {
@@ -90,7 +108,7 @@ function fields(filter: Filter): Markup {
 /** The selected ones at once; all that match after they were counted. */
 function sendAgain(filter: Filter, { links, csrfToken, nowMs }: PageRequest): Markup {
   const { status: ofStatus, event, origin, error, job, period } = filter;
-  const isCountable = ofStatus !== "" && error === "" && job === "";
+  const isCountable = ofStatus !== "" && job === "";
   return html`<div class="actions bar">
     <form id="${SELECTION}" method="post" action="${links.to("deliveries/redeliver", filter)}">
       <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
@@ -105,13 +123,13 @@ function sendAgain(filter: Filter, { links, csrfToken, nowMs }: PageRequest): Ma
             <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
             <input type="hidden" name="status" value="${ofStatus}" />
             <input type="hidden" name="event" value="${event}" />
+            <input type="hidden" name="error" value="${error}" />
             <input type="hidden" name="origin" value="${originOf(origin)}" />
             <input type="hidden" name="after" value="${beginOf(period, nowMs) ?? ""}" />
             <button>Send all that match again…</button>
           </form>`
         : html`<span class="quiet"
-            >To send all that match again, filter by status, and by nothing but event, origin and
-            time.</span
+            >To send all that match again, filter by status, and not by job.</span
           >`
     }
   </div>`;

@@ -6,7 +6,7 @@ import { actionButton } from "../view/forms.ts";
 import { listPager } from "../view/filter.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { emptyState, mono, table } from "../view/parts.ts";
-import { time } from "../view/time.ts";
+import { pace, time } from "../view/time.ts";
 
 const PAGE_SIZE = 50;
 
@@ -80,6 +80,7 @@ function list({ data }: Page<CallbackOrigin>, request: PageRequest): Markup {
           `${one.pending_deliveries.toLocaleString("en-US")}${one.pending_is_capped ? "+" : ""}`,
       },
       { title: "First due", cell: (one) => time(one.first_due_at) },
+      { title: "Rate allowed", cell: rate },
       { title: "Next probe", cell: (one) => time(one.next_probe_at ?? one.paused_until) },
       { title: "Last error", cell: lastError },
       {
@@ -89,6 +90,10 @@ function list({ data }: Page<CallbackOrigin>, request: PageRequest): Markup {
     ],
     data.map((one) => ({ ...one, id: Buffer.from(one.origin).toString("base64url") })),
   );
+}
+
+function rate({ effective_requests_per_second: perSecond }: CallbackOrigin): Markup {
+  return perSecond === null ? NOTHING : html`${pace(perSecond, "callbacks")}`;
 }
 
 function lastError({ last_error: error }: CallbackOrigin): Markup {

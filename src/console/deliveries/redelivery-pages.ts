@@ -105,6 +105,7 @@ export const redeliveryPage = definePage({
             ["Left out", found.skipped.toLocaleString("en-US")],
             ["Status", words(filter.status)],
             ["Event", filter.event_type],
+            ["Last error", filter.error_code && words(filter.error_code)],
             ["Callback origin", filter.callback_origin],
             ["Created after", filter.created_after && time(filter.created_after)],
             ["Created before", time(filter.created_before)],
@@ -157,6 +158,7 @@ export const countRedelivery = defineAction({
     const wish = {
       status: form.get("status"),
       event_type: givenIn(form, "event"),
+      error_code: givenIn(form, "error"),
       callback_origin: givenIn(form, "origin"),
       created_after: givenIn(form, "after"),
       dry_run: true,

@@ -6,10 +6,12 @@ import type {
   GatewayNode,
   OperationalEvent,
   Page,
+  Provider,
   Stats,
   StatsHistory,
 } from "../http/models.ts";
 import { LIVE } from "../jobs/list-page.ts";
+import type { GatewayApi } from "../http/gateway-api.ts";
 import { definePage, may, type PageRequest } from "../http/page.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card } from "../view/parts.ts";
@@ -46,7 +48,7 @@ export const overviewPage = definePage({
       connections: connections.data,
       loads: new Map(loads?.data.map((one) => [one.connection_id, one.total])),
       nodes: nodes.data,
-      unknownStatuses: unknown.data,
+      unknownStatuses: await notAnswered(unknown.data, api),
       nowMs,
     });
     return {
@@ -76,6 +78,23 @@ function uniqueOrigins(origins: readonly CallbackOrigin[]): readonly CallbackOri
 
 /** The latest of each provider. */
 const UNKNOWN_STATUSES = { type: "provider.unknown_status", limit: 5 } as const;
+
+/**
+ * Without those that came before the newest version of the definition: a job keeps the version that it
+ * began with, and would have answered since.
+ */
+async function notAnswered(
+  events: readonly OperationalEvent[],
+  api: GatewayApi,
+): Promise<readonly OperationalEvent[]> {
+  if (events.length === 0) return events;
+  const { data: providers } = await api.get<Page<Provider>>("/v1/providers");
+  const changedAt = new Map(providers.map((one) => [one.name, one.version_created_at]));
+  return events.filter(({ data, timestamp }) => {
+    const since = changedAt.get(String(data["provider"])) ?? null;
+    return since === null || timestamp > since;
+  });
+}
 
 /** Only admin keys may see them. */
 const NO_PAGE: Page<never> = { data: [], next_cursor: null };

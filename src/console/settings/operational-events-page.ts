@@ -43,7 +43,7 @@ export const operationalEventListPage = definePage({
           <h1>Operational events</h1>
           <p class="quiet">
             The latest event of each receiver, connection and provider in the last day, as it was
-            sent to the project's operations URL.
+            sent to the project's operations URL. Unknown statuses are listed also without one.
           </p>
         </header>
         ${filterForm(
@@ -94,13 +94,17 @@ function list(events: readonly Row[], request: PageRequest): Markup {
             ${jsonView(dataText)}
           </details>`,
       },
-      { title: "Sent", cell: (one) => status(one.status) },
+      { title: "Sent", cell: sent },
       { title: "To", cell: ({ sent_to: url }) => (url === null ? NOTHING : mono(url)) },
       { title: "Attempts", isNumber: true, cell: (one) => String(one.attempt_count) },
       { title: "Answer", cell: answer },
     ],
     events,
   );
+}
+
+function sent({ status: of }: OperationalEvent): Markup {
+  return of === "unwanted" ? badge("not sent", "plain") : status(of);
 }
 
 /** The subject, as a link to where it is shown. */

@@ -3,7 +3,7 @@ import type { ConnectionLoads, LoadOfConnection } from "../http/models.ts";
 import { words } from "../view/badge.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { mono, table } from "../view/parts.ts";
-import { duration, time } from "../view/time.ts";
+import { duration, pace, time } from "../view/time.ts";
 
 type Load = LoadOfConnection["total"];
 
@@ -57,7 +57,7 @@ function heldBackBy({ limited_by: limit }: Load): string | null {
 }
 
 function rate({ effective_requests_per_second: perSecond }: Load): string | null {
-  return perSecond === null ? null : `${perSecond.toFixed(1)} polls a second`;
+  return perSecond === null ? null : pace(perSecond, "polls");
 }
 
 function count(value: number): string {

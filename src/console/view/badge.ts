@@ -29,7 +29,6 @@ const TONES: Readonly<Record<string, Tone>> = {
   deadline: "warn",
   canceled: "plain",
   superseded: "plain",
-  unwanted: "plain",
   unwatched: "plain",
 };
 

@@ -21,6 +21,12 @@ function utc(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
 
+/** `12.5 polls a second`; of a rate below one a second, so many a minute. */
+export function pace(perSecond: number, noun: string): string {
+  const [count, unit] = perSecond < 1 ? [perSecond * 60, "minute"] : [perSecond, "second"];
+  return `${count.toLocaleString("en-US", { maximumFractionDigits: 1 })} ${noun} a ${unit}`;
+}
+
 const STEPS: readonly (readonly [ms: number, unit: string])[] = [
   [86_400_000, "d"],
   [3_600_000, "h"],

@@ -11,8 +11,8 @@ export const OPERATIONAL_EVENT_TYPES = [
 export type OperationalEventType = (typeof OPERATIONAL_EVENT_TYPES)[number];
 
 /**
- * How an operational event ended: it was taken, given up, or not wanted any longer because the project
- * has no `operations_url`.
+ * How an operational event ended: it was taken, given up, or not wanted because the project has no
+ * `operations_url`.
  */
 export type OperationalEventEnd = "delivered" | "exhausted" | "unwanted";
 
@@ -26,6 +26,11 @@ export interface OperationalEvent {
   readonly subject: string;
   readonly type: OperationalEventType;
   readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** Stored for a project without an `operations_url` too, since nothing else keeps the fact. */
+export function isAlwaysKept(type: OperationalEventType): boolean {
+  return type === "provider.unknown_status";
 }
 
 /** The shortest time between two events about one subject. */

@@ -43,11 +43,13 @@ interface OriginStatus extends Omit<LaneStatus, "hold" | "pauseCause"> {
     readonly message: string | null;
     readonly atMs: number;
   } | null;
+  /** The configured or learned rate of all nodes together; null for no limit. */
+  readonly perSecond: number | null;
 }
 
 const BY_TROUBLE = ["closed", "half_open", "open"] as const;
 
-/** The worst of what the nodes say; the earliest probe and the latest failure of any. */
+/** The worst of what the nodes say; the earliest probe, the latest failure and the lowest rate of any. */
 export function mergeOriginStatuses(statuses: readonly OriginStatus[]): OriginStatus {
   return statuses.reduce<OriginStatus>(
     (merged, status) => ({
@@ -61,8 +63,9 @@ export function mergeOriginStatuses(statuses: readonly OriginStatus[]): OriginSt
         (status.failure?.atMs ?? -1) > (merged.failure?.atMs ?? -1)
           ? status.failure
           : merged.failure,
+      perSecond: extreme(Math.min, merged.perSecond, status.perSecond),
     }),
-    { breaker: "closed", pausedUntilMs: null, probeAtMs: null, failure: null },
+    { breaker: "closed", pausedUntilMs: null, probeAtMs: null, failure: null, perSecond: null },
   );
 }
 

@@ -2,6 +2,7 @@ import type { ChangeSignal } from "../../runtime/change-signal.ts";
 import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import {
   type OperationalEvent,
+  isAlwaysKept,
   type OperationalEventEnd,
   operationalEventBody,
   operationalRetryMs,
@@ -18,7 +19,7 @@ import {
   type DueOperationalEvent,
   findDueOperationalEvents,
   noteOperationalEvents,
-  type OperationalEventRow,
+  type NotedEvent,
   settleOperationalEvent,
 } from "../../store/events/operational-events.ts";
 import { type Gathered, GatheredEvents, keyOf } from "./gathered-events.ts";
@@ -88,7 +89,7 @@ export class OperationalEvents extends Repeater {
 
   /** Costs next to nothing for a project that does not want to know. */
   publish(event: OperationalEvent): void {
-    if (this.#options.settings.operationsUrlOf(event.projectId) === null) return;
+    if (!this.#isWantedBy(event.projectId) && !isAlwaysKept(event.type)) return;
     if (this.#full.has(event.projectId)) {
       this.#limits?.refused("operational_events");
       return;
@@ -126,6 +127,10 @@ export class OperationalEvents extends Repeater {
     }
   }
 
+  #isWantedBy(projectId: string): boolean {
+    return this.#options.settings.operationsUrlOf(projectId) !== null;
+  }
+
   /** Resolves once nothing is being sent. */
   async settled(): Promise<void> {
     await Promise.all(this.#sending.values());
@@ -158,7 +163,7 @@ export class OperationalEvents extends Repeater {
     }
   }
 
-  #rowOf({ event, occurrences, occurredAtMs }: Gathered): OperationalEventRow {
+  #rowOf({ event, occurrences, occurredAtMs }: Gathered): NotedEvent {
     const shardId = shardOfText(keyOf(event));
     return {
       shardId,
@@ -169,6 +174,7 @@ export class OperationalEvents extends Repeater {
       data: JSON.stringify(event.data),
       occurrences,
       occurredAtMs,
+      isWanted: this.#isWantedBy(event.projectId),
     };
   }
 

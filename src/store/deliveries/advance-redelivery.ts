@@ -5,6 +5,7 @@ import { type RedeliverableStatus, redeliveries } from "../schema/redeliveries.t
 import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
 import { BEFORE_ALL_MS, firstIdAt, matchingOf, scannedOf } from "../sql/page.ts";
 import { type Given, isIfGiven, nameOf, statement, template } from "../sql/statement.ts";
+import { LATEST_ERROR_CODE } from "./find-deliveries.ts";
 import type { RedeliveryFilter, RedeliveryRecord } from "./redeliveries.ts";
 import { rowsOf } from "../sql/row-source.ts";
 import { timeOf } from "../sql/time.ts";
@@ -73,6 +74,7 @@ const LOOK = statement(
           eq(candidate.status, given.status),
           isIfGiven(candidate.eventType, given.eventType),
           isIfGiven(candidate.callbackOrigin, given.callbackOrigin),
+          sql`(${given.errorCode}::text is null or ${LATEST_ERROR_CODE} = ${given.errorCode})`,
           gt(candidate.createdAtMs, timeOf(given.createdAfterMs)),
           lt(candidate.createdAtMs, timeOf(given.createdBeforeMs)),
           or(

@@ -148,7 +148,8 @@ const ofJobs = (orm: Builder, given: OfJobs) =>
     .limit(given.scan);
 
 // Scalar subqueries are looked up row by row, by the primary key; an `exists` may read a whole table.
-const LATEST_ERROR_CODE = sql`(
+/** Why the latest attempt at a row of `candidate` failed. */
+export const LATEST_ERROR_CODE = sql`(
   select ${attempts.errorCode} from ${attempts}
   where ${attempts.shardId} = candidate.shard_id and ${attempts.deliveryId} = candidate.id
     and ${attempts.number} = candidate.attempt_count

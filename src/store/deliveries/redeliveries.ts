@@ -15,7 +15,8 @@ export interface NewRedelivery extends RedeliveryFilter {
 }
 
 const { shardId, id, projectId, state, isDryRun, status, eventType, callbackOrigin } = redeliveries;
-const { createdAfterMs, createdBeforeMs, perSecond, positionId, createdAtMs } = redeliveries;
+const { errorCode, createdAfterMs, createdBeforeMs, perSecond, positionId, createdAtMs } =
+  redeliveries;
 
 const CREATE = template(
   (
@@ -23,11 +24,11 @@ const CREATE = template(
   ) => sql`
 insert into ${redeliveries} (
   ${nameOf(shardId)}, ${nameOf(id)}, ${nameOf(projectId)}, ${nameOf(state)}, ${nameOf(isDryRun)},
-  ${nameOf(status)}, ${nameOf(eventType)}, ${nameOf(callbackOrigin)}, ${nameOf(createdAfterMs)},
+  ${nameOf(status)}, ${nameOf(eventType)}, ${nameOf(callbackOrigin)}, ${nameOf(errorCode)}, ${nameOf(createdAfterMs)},
   ${nameOf(createdBeforeMs)}, ${nameOf(perSecond)}, ${nameOf(positionId)}, ${nameOf(createdAtMs)}
 )
 select ${given.shardId}, ${given.id}, ${given.projectId}, 'running', ${given.isDryRun},
-  ${given.status}, ${given.eventType}, ${given.callbackOrigin}, ${timeOf(given.createdAfterMs)},
+  ${given.status}, ${given.eventType}, ${given.callbackOrigin}, ${given.errorCode}, ${timeOf(given.createdAfterMs)},
   ${timeOf(given.createdBeforeMs)}, ${given.perSecond}, ${given.positionId}, ${timeOf(given.nowMs)}
 where ${given.runningMax} > (
   select count(*) from ${redeliveries}
@@ -90,7 +91,7 @@ export type RedeliveryRecord = Readonly<typeof redeliveries.$inferSelect>;
 /** Selects the deliveries of a redelivery. */
 export type RedeliveryFilter = Pick<
   RedeliveryRecord,
-  "status" | "eventType" | "callbackOrigin" | "createdAfterMs" | "createdBeforeMs"
+  "status" | "eventType" | "errorCode" | "callbackOrigin" | "createdAfterMs" | "createdBeforeMs"
 >;
 
 const FIND = statement((orm, given: Given<{ shardId: number; id: string; projectId: string }>) =>

@@ -30,6 +30,11 @@ export type OperationalEventRow = Pick<
   "shardId" | "projectId" | "subject" | "id" | "type" | "data" | "occurrences" | "occurredAtMs"
 >;
 
+export interface NotedEvent extends OperationalEventRow {
+  /** Whether the project has an address that it is sent to; one that is not wanted is only kept. */
+  readonly isWanted: boolean;
+}
+
 const ROW = {
   shardId: "smallint",
   projectId: "uuid",
@@ -39,34 +44,40 @@ const ROW = {
   data: "text",
   occurrences: "integer",
   occurredAtMs: "float8",
+  isWanted: "boolean",
 } as const;
 
 const TOLD_EVERY = sql.raw(`interval '${TOLD_EVERY_MS} milliseconds'`);
 const occurredAt = timeOf(sql.raw('"occurredAtMs"'));
+const isWanted = sql.raw('"isWanted"');
+const UNWANTED = sql.raw("'unwanted'");
 const known = alias(operationalEvents, "known");
 const NONE = sql`null`;
 const set = (column: PgColumn, value: SQL) => sql`${nameOf(column)} = ${value}`;
 
 // The newest replaces all that were not sent yet; it waits until the subject may be reported again.
 const NOTE = template(
-  (given: Given<{ rows: readonly OperationalEventRow[] }>) => sql`
+  (given: Given<{ rows: readonly NotedEvent[] }>) => sql`
 insert into ${operationalEvents} as ${known} (
   ${nameOf(shardId)}, ${nameOf(projectId)}, ${nameOf(subject)}, ${nameOf(id)}, ${nameOf(type)},
-  ${nameOf(data)}, ${nameOf(occurrences)}, ${nameOf(occurredAtMs)}, ${nameOf(dueAtMs)}
+  ${nameOf(data)}, ${nameOf(occurrences)}, ${nameOf(occurredAtMs)}, ${nameOf(dueAtMs)},
+  ${nameOf(settledAs)}
 )
-select "shardId", "projectId", subject, id, type, data, occurrences, ${occurredAt}, ${occurredAt}
+select "shardId", "projectId", subject, id, type, data, occurrences, ${occurredAt},
+  case when ${isWanted} then ${occurredAt} end, case when not ${isWanted} then ${UNWANTED} end
 from ${rowsOf("row", ROW, given.rows)}
 order by "shardId", "projectId", subject
 on conflict (${nameOf(shardId)}, ${nameOf(projectId)}, ${nameOf(subject)}) do update set
   ${set(id, excluded(id))}, ${set(type, excluded(type))}, ${set(data, excluded(data))},
   ${nameOf(occurrences)} = ${excluded(occurrences)} + case
-    when ${known.dueAtMs} is not null and ${known.type} = ${excluded(type)} then ${known.occurrences} else 0 end,
+    when (${known.dueAtMs} is not null or ${known.settledAs} = ${UNWANTED})
+      and ${known.type} = ${excluded(type)} then ${known.occurrences} else 0 end,
   ${set(occurredAtMs, excluded(occurredAtMs))}, ${nameOf(attemptCount)} = 0,
-  ${set(settledAs, NONE)}, ${set(sentTo, NONE)}, ${set(httpStatus, NONE)}, ${set(lastError, NONE)},
-  ${nameOf(dueAtMs)} = greatest(
+  ${set(settledAs, excluded(settledAs))}, ${set(sentTo, NONE)}, ${set(httpStatus, NONE)}, ${set(lastError, NONE)},
+  ${nameOf(dueAtMs)} = case when ${excluded(dueAtMs)} is not null then greatest(
     ${excluded(dueAtMs)},
     -- In UTC an interval's length depends on no session's time zone, as Citus wants it here.
-    (${known.toldAtMs} at time zone 'UTC' + ${TOLD_EVERY}) at time zone 'UTC')
+    (${known.toldAtMs} at time zone 'UTC' + ${TOLD_EVERY}) at time zone 'UTC') end
 where ${known.id} <> ${excluded(id)}
 `,
 );
@@ -74,7 +85,7 @@ where ${known.id} <> ${excluded(id)}
 /** Stores operational events of projects; one row a subject, even from several nodes. */
 export async function noteOperationalEvents(
   database: Database,
-  rows: readonly OperationalEventRow[],
+  rows: readonly NotedEvent[],
 ): Promise<void> {
   await database.run("note-operational-events", (sql) => NOTE(sql, { rows }));
 }

@@ -1,5 +1,13 @@
 import { sql } from "drizzle-orm";
-import { index, pgTable, primaryKey, smallint, text, uuid } from "drizzle-orm/pg-core";
+import {
+  doublePrecision,
+  index,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  uuid,
+} from "drizzle-orm/pg-core";
 import type { Breaker } from "../../core/pace/breaker.ts";
 import type { LaneHold, PauseCause } from "../../core/waiting/lane-status.ts";
 import { time } from "../sql/time.ts";
@@ -26,6 +34,8 @@ export const laneStates = pgTable(
     pauseCause: text("pause_cause").$type<PauseCause>(),
     breaker: text("breaker").notNull().$type<Breaker["state"]>(),
     probeAtMs: time("probe_at"),
+    /** The rate of all nodes together to a callback origin; null for no limit, and for a connection. */
+    perSecond: doublePrecision("per_second"),
     /** The latest failed attempt at a callback origin. */
     errorCode: text("error_code"),
     errorMessage: text("error_message"),

@@ -10,7 +10,7 @@ import {
   text,
   uuid,
 } from "drizzle-orm/pg-core";
-import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
+import type { AttemptErrorCode, DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
 import type { EventType } from "../../core/delivery/event.ts";
 import { time } from "../sql/time.ts";
 
@@ -32,6 +32,8 @@ export const redeliveries = pgTable(
     isDryRun: boolean("is_dry_run").notNull(),
     status: text("status").notNull().$type<RedeliverableStatus>(),
     eventType: text("event_type").$type<EventType>(),
+    /** Why the latest attempt failed. */
+    errorCode: text("error_code").$type<AttemptErrorCode>(),
     callbackOrigin: text("callback_origin"),
     createdAfterMs: time("created_after"),
     createdBeforeMs: time("created_before").notNull(),

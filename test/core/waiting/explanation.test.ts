@@ -101,14 +101,20 @@ describe("a job", () => {
   });
 });
 
-test("the worst of several nodes' views of an origin is shown, with the earliest probe and the latest failure", () => {
+test("the worst of several nodes' views of an origin is shown, with the earliest probe, the latest failure and the lowest rate", () => {
   const failure = (atMs: number) => ({ code: "connect_refused", message: null, atMs });
   const known = { pausedUntilMs: null, failure: null } as const;
   expect(
     mergeOriginStatuses([
-      { ...known, breaker: "half_open", probeAtMs: null, failure: failure(5) },
-      { ...known, breaker: "open", probeAtMs: 30, failure: failure(9) },
-      { ...known, breaker: "open", probeAtMs: 20, failure: failure(7) },
+      { ...known, breaker: "half_open", probeAtMs: null, failure: failure(5), perSecond: 4 },
+      { ...known, breaker: "open", probeAtMs: 30, failure: failure(9), perSecond: 2 },
+      { ...known, breaker: "open", probeAtMs: 20, failure: failure(7), perSecond: null },
     ]),
-  ).toEqual({ breaker: "open", pausedUntilMs: null, probeAtMs: 20, failure: failure(9) });
+  ).toEqual({
+    breaker: "open",
+    pausedUntilMs: null,
+    probeAtMs: 20,
+    failure: failure(9),
+    perSecond: 2,
+  });
 });

@@ -198,6 +198,30 @@ describe("news", () => {
     await round(one);
     expect(await rows()).toHaveLength(0);
   });
+
+  test("an unknown status is kept for a project without an operations URL, and never sent", async () => {
+    const unknown = news({ subject: "provider pulse", type: "provider.unknown_status", data: {} });
+    url = null;
+    const one = node();
+    one.publish(unknown);
+    await round(one);
+    clock.advance(60_000);
+    one.publish(unknown);
+    one.publish(unknown);
+    await round(one);
+    expect(await rows()).toMatchObject([
+      { settled_as: "unwanted", due_at: null, occurrences: 3, attempt_count: 0 },
+    ]);
+    url = "https://operations.test/hook";
+    clock.advance(60_000);
+    await round(one);
+    expect(sent).toEqual([]);
+    // Later events are sent.
+    one.publish(unknown);
+    await round(one);
+    expect(told()).toMatchObject([["provider.unknown_status", expect.any(Number)]]);
+    expect(await rows()).toMatchObject([{ settled_as: "delivered", sent_to: url }]);
+  });
 });
 
 describe("a receiver that does not answer", () => {

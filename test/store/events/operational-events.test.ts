@@ -34,7 +34,7 @@ afterAll(() => drop());
 function note(subject: string, occurredAtMs: number, projectId: string): Promise<void> {
   const id = uuids(occurredAtMs, SHARD_ID);
   const type = "connection.paused";
-  const row = { shardId: SHARD_ID, id, type, data: "{}", occurrences: 1 } as const;
+  const row = { shardId: SHARD_ID, id, type, data: "{}", occurrences: 1, isWanted: true } as const;
   return noteOperationalEvents(database, [{ ...row, projectId, subject, occurredAtMs }]);
 }
 
@@ -78,6 +78,7 @@ test("a project's events are listed newest first, page by page and by type, with
     data: '{"status":12345678901234567890.10}',
     occurrences: 3,
     occurredAtMs: fromMs + 10,
+    isWanted: true,
   } as const;
   await noteOperationalEvents(database, [event]);
   const failed = {
