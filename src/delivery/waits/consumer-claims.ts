@@ -5,6 +5,11 @@ import {
   type ConsumerName,
   releaseConsumer,
 } from "../../store/inboxes/consumers.ts";
+import { QueueFullError } from "../../store/writes/group-commit.ts";
+
+/** Claims that could not be given back. Beyond this, only consumers among them can be claimed. */
+export const UNRELEASED_MAX = 10_000;
+const RETRIES_PER_ROUND_MAX = 100;
 
 export interface ConsumerClaimsOptions {
   readonly database: Database;
@@ -22,10 +27,10 @@ export type Release = () => Promise<void>;
 export class ConsumerClaims {
   readonly #runtime: Pick<Runtime, "clock" | "log" | "uuids">;
   readonly #options: ConsumerClaimsOptions;
-  /** Called when a claim could not be given back. */
+  /** Called when claims wait to be given back. */
   onUnreleased: () => void = () => {};
   readonly #held = new Set<string>();
-  /** Claims that could not be given back, by consumer. */
+  /** Claims that could not be given back, the last of each consumer. */
   readonly #unreleased = new Map<
     string,
     { readonly of: ConsumerName; readonly readerId: string }
@@ -45,10 +50,21 @@ export class ConsumerClaims {
     return this.#held.has(keyOf(of));
   }
 
-  /** Null when another request reads for the consumer. */
+  /** How many claims wait to be given back. */
+  get unreleasedCount(): number {
+    return this.#unreleased.size;
+  }
+
+  /**
+   * Null when another request reads for the consumer.
+   * @throws {QueueFullError} when too many claims wait to be given back
+   */
   async claim(database: Database, of: ConsumerName): Promise<Release | null> {
     const key = keyOf(of);
     if (this.#held.has(key)) return null;
+    if (this.#unreleased.size >= UNRELEASED_MAX && !this.#unreleased.has(key)) {
+      throw new QueueFullError("too many claims of consumers wait to be given back");
+    }
     this.#held.add(key);
     const { clock, uuids } = this.#runtime;
     const { nodeId } = this.#options;
@@ -71,18 +87,27 @@ export class ConsumerClaims {
     return null;
   }
 
-  /** Gives back what could not be given back before, until one fails, which is the last the next time. */
+  /**
+   * Gives back some of what could not be given back before, until one fails, which is the last the
+   * next time.
+   */
   async retry(): Promise<void> {
-    for (const [key, unreleased] of this.#unreleased) {
+    const { database, nodeId } = this.#options;
+    for (const [key, unreleased] of [...this.#unreleased].slice(0, RETRIES_PER_ROUND_MAX)) {
+      const { of, readerId } = unreleased;
+      const isLatest = (): boolean => this.#unreleased.get(key) === unreleased;
       try {
-        await releaseConsumer(this.#options.database, unreleased.of, unreleased.readerId);
-        this.#unreleased.delete(key);
+        await releaseConsumer(database, of, { readerId, nodeId });
+        if (isLatest()) this.#unreleased.delete(key);
       } catch (error) {
-        this.#unreleased.delete(key);
-        this.#unreleased.set(key, unreleased);
+        if (isLatest()) {
+          this.#unreleased.delete(key);
+          this.#unreleased.set(key, unreleased);
+        }
         throw error;
       }
     }
+    if (this.#unreleased.size > 0) this.onUnreleased();
   }
 
   #keepUnreleased(of: ConsumerName, readerId: string): void {
@@ -92,8 +117,9 @@ export class ConsumerClaims {
 
   async #release(of: ConsumerName, readerId: string): Promise<void> {
     const key = keyOf(of);
+    const { database, nodeId } = this.#options;
     try {
-      await releaseConsumer(this.#options.database, of, readerId);
+      await releaseConsumer(database, of, { readerId, nodeId });
     } catch (error) {
       this.#keepUnreleased(of, readerId);
       this.#runtime.log.warn({ err: error }, "a consumer's claim could not be given back yet");

@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, lt, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, lte, or, type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import { inboxTarget } from "../../core/delivery/inbox-target.ts";
 import type { Database } from "../db/database.ts";
@@ -169,19 +169,29 @@ export async function claimConsumer(
   return claimed.length > 0;
 }
 
-const RELEASE = statement((orm, given: Given<Name & { readerId: string }>) =>
+const RELEASE = statement((orm, given: Given<Name & { readerId: string; nodeId: string }>) =>
   orm
     .update(inboxConsumers)
     .set({ readerId: null, readerNodeId: null })
-    .where(and(isConsumer(given), eq(inboxConsumers.readerId, given.readerId))),
+    .where(
+      and(
+        isConsumer(given),
+        eq(inboxConsumers.readerNodeId, given.nodeId),
+        lte(inboxConsumers.readerId, given.readerId),
+      ),
+    ),
 );
 
+/**
+ * Gives back a reader's claim, and earlier ones of its node that could not be given back. Ids of
+ * readers are in the order of time, so a later claim stays.
+ */
 export async function releaseConsumer(
   database: Database,
   of: ConsumerName,
-  readerId: string,
+  by: { readonly readerId: string; readonly nodeId: string },
 ): Promise<void> {
-  await database.run("release-consumer", (run) => RELEASE(run, { ...keyOf(of), readerId }));
+  await database.run("release-consumer", (run) => RELEASE(run, { ...keyOf(of), ...by }));
 }
 
 const { position, createdAtMs, activeAtMs, ackedAtMs } = inboxConsumers;
