@@ -6,7 +6,15 @@ import { MinuteCounts } from "./minute-counts.ts";
  * which would be noticeable in a poll. The values are passed on at each scrape.
  */
 export class CountBy {
-  readonly #counts = new Map<string, number>();
+  readonly #counts: Map<string, number>;
+
+  /**
+   * @param fromStart labels that are shown before they are counted: Prometheus sees no increase in a
+   *   series that begins with its first count
+   */
+  constructor(fromStart: readonly string[] = []) {
+    this.#counts = new Map(fromStart.map((label) => [label, 0]));
+  }
 
   add(label: string): void {
     this.#counts.set(label, (this.#counts.get(label) ?? 0) + 1);
@@ -36,6 +44,8 @@ const SECONDS_BUCKETS = [
 const TO_CALLBACK_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600, 86_400,
 ];
+
+const ATTEMPT_STATUSES = ["delivered", "pending", "exhausted", "gone"];
 
 /** One delivery attempt, for the metrics. */
 export interface AttemptSample {
@@ -131,6 +141,7 @@ export class Metrics {
       "ringback_delivery_attempts_total",
       "Delivery attempts by what became of the delivery.",
       "status",
+      ATTEMPT_STATUSES,
     );
     this.#attemptLagSeconds = new Histogram({
       name: "ringback_delivery_attempt_lag_seconds",
@@ -303,8 +314,8 @@ export class Metrics {
     return labels.some((label) => TENANT_LABELS.has(label)) ? this.#tenants : this.#registry;
   }
 
-  #countBy(name: string, help: string, label: string): CountBy {
-    const counts = new CountBy();
+  #countBy(name: string, help: string, label: string, fromStart: readonly string[] = []): CountBy {
+    const counts = new CountBy(fromStart);
     const counter = new Counter({
       name,
       help,

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { Metrics } from "../../src/runtime/metrics.ts";
 import { expect, test } from "vitest";
 import { pulseAnswer } from "../support/fake-upstream.ts";
 import { useScenes } from "./scene.ts";
@@ -92,4 +93,18 @@ test("every metric is explained in docs/operations.md, and the alerts use no oth
   expect(explained.toSorted()).toEqual(served.toSorted());
   const used = [...ALERTS.matchAll(/ringback_\w+/g)].map(([name]) => name);
   expect(used.filter((name) => !served.includes(name))).toEqual([]);
+});
+
+test("an alert that counts something sees its first occurrence, and names only labels that its expression keeps", async () => {
+  const { body } = await new Metrics().scrape(true);
+  const counted = [...ALERTS.matchAll(/increase\((ringback_\w+)(\{[^}]*\})/g)];
+  expect(counted).not.toHaveLength(0);
+  // A series that begins with its first count has not increased.
+  for (const [, name = "", labels] of counted) expect(sample(body, name, labels)).toBe(0);
+  for (const alert of ALERTS.split("- alert: ").slice(1)) {
+    const kept = /\bby \(([^)]*)\)/.exec(alert)?.[1]?.split(", ");
+    const isSummed = /\b(?:sum|max|absent)\b/.test(alert);
+    const named = [...alert.matchAll(/\$labels\.(\w+)/g)].map(([, label = ""]) => label);
+    if (isSummed) expect(named.filter((label) => kept?.includes(label) !== true)).toEqual([]);
+  }
 });
