@@ -4,6 +4,7 @@ import type { Database, PooledDatabase } from "../../src/store/db/database.ts";
 import { findCallbackOrigins } from "../../src/store/deliveries/callback-origins.ts";
 import { EVERY_DELIVERY, findDeliveries } from "../../src/store/deliveries/find-deliveries.ts";
 import { findSubscriptions } from "../../src/store/subscriptions/find-subscriptions.ts";
+import { findSubscriptionsById } from "../../src/store/subscriptions/subscription-record.ts";
 import { findEvents } from "../../src/store/events/list-events.ts";
 import { findNewestEvents } from "../../src/store/events/newest-events.ts";
 import { findJobs } from "../../src/store/jobs/find-jobs.ts";
@@ -26,39 +27,42 @@ const BASE_MS = 1_767_225_600_000;
 
 let scene: TestDatabase & { readonly database: PooledDatabase };
 
+const WANTED_SHARD = shardOfJob(CONNECTION, WANTED_JOB);
+/** In SQL: the shard of row `n`. */
+const SHARD = `case when n = 7 then ${WANTED_SHARD} else n % 256 end`;
+
 /** In SQL: the id of row `n`, later ones behind earlier ones. */
-const idOf = (kind: number, n = "n"): string =>
-  `(substr(lpad(to_hex(${BASE_MS} + ${n}), 12, '0'), 1, 8) || '-' ||
-    substr(lpad(to_hex(${BASE_MS} + ${n}), 12, '0'), 9, 4) || '-7000-8${kind}00-' ||
-    lpad(to_hex(${n}), 12, '0'))::uuid`;
+const idOf = (kind: number): string =>
+  `(substr(lpad(to_hex(${BASE_MS} + n), 12, '0'), 1, 8) || '-' ||
+    substr(lpad(to_hex(${BASE_MS} + n), 12, '0'), 9, 4) || '-70' || lpad(to_hex(${SHARD}), 2, '0') ||
+    '-8${kind}00-' || lpad(to_hex(n), 12, '0'))::uuid`;
 
 beforeAll(async () => {
   scene = await openTestDatabase();
   const rows = `from generate_series(1, ${JOBS}) as n`;
   // One in ten is of the project, the others of another; one in three is owed.
   const project = `(case when n % 10 = 7 then '${PROJECT}' else '${OTHER_PROJECT}' end)::uuid`;
-  const shard = `case when n = 7 then ${shardOfJob(CONNECTION, WANTED_JOB)} else n % 256 end`;
   const statements = [
     `insert into connections (id, project_id, provider, name, created_at, updated_at)
      values ('${CONNECTION}', '${PROJECT}', 'pulse', 'default', now(), now())`,
     `insert into jobs (shard_id, id, project_id, connection_id, provider, job_id, status,
        accepted_at, deadline_at, wanted_events, subscription_count, ended_at, last_event_id)
-     select ${shard}, ${idOf(1)}, ${project}, '${CONNECTION}', 'pulse', 'job-' || n,
+     select ${SHARD}, ${idOf(1)}, ${project}, '${CONNECTION}', 'pulse', 'job-' || n,
        case when n % 3 = 1 then 'completed' else 'pending' end, now(), now(), 31, 1,
        case when n % 3 = 1 then now() end, case when n % 3 = 1 then ${idOf(3)} end ${rows}`,
     `insert into subscriptions (shard_id, id, project_id, job_row_id, callback_url,
        callback_origin, events, payload, metadata, created_at)
-     select ${shard}, ${idOf(2)}, ${project}, ${idOf(1)}, 'https://a.example.com/', 'https://a.example.com',
+     select ${SHARD}, ${idOf(2)}, ${project}, ${idOf(1)}, 'https://a.example.com/', 'https://a.example.com',
        31, 'full', '{}', now() ${rows}`,
     `insert into events (shard_id, id, project_id, job_row_id, provider, job_id, type, occurred_at)
-     select ${shard}, ${idOf(3)}, ${project}, ${idOf(1)}, 'pulse', 'job-' || n, 'job.completed', now()
+     select ${SHARD}, ${idOf(3)}, ${project}, ${idOf(1)}, 'pulse', 'job-' || n, 'job.completed', now()
      ${rows} where n % 3 = 1`,
     `insert into deliveries (shard_id, id, project_id, subscription_id, event_id, event_type,
        callback_origin, status, next_attempt_at, created_at)
-     select ${shard}, ${idOf(4)}, ${project}, ${idOf(2)}, ${idOf(3)}, 'job.completed',
+     select ${SHARD}, ${idOf(4)}, ${project}, ${idOf(2)}, ${idOf(3)}, 'job.completed',
        'https://' || n % ${ORIGINS} || '.example.com', 'pending', now(), now() ${rows} where n % 3 = 1`,
     `insert into attempts (shard_id, delivery_id, number, started_at, duration_ms, error_code)
-     select ${shard}, ${idOf(4)}, 1, now(), 1, 'server_error_answer' ${rows} where n % 3 = 1`,
+     select ${SHARD}, ${idOf(4)}, 1, now(), 1, 'server_error_answer' ${rows} where n % 3 = 1`,
     "update deliveries set attempt_count = 1",
     "analyze jobs, subscriptions, events, deliveries, attempts, connections",
   ];
@@ -108,11 +112,12 @@ const EVERY_DELIVERY_OF_PROJECT = {
   limit: 20,
 } as const;
 /** Row 7, as the SQL above makes it. */
-const WANTED_ROW = `${(BASE_MS + 7).toString(16).padStart(12, "0").slice(0, 8)}-${(BASE_MS + 7)
-  .toString(16)
-  .padStart(12, "0")
-  .slice(8)}-7000-8100-000000000007`;
-const wantedShard = shardOfJob(CONNECTION, WANTED_JOB);
+const WANTED_ROW = rowId(1, 7, WANTED_SHARD);
+/** Rows of the project. */
+const MADE_BEFORE = Array.from({ length: 500 }, (_, index) => {
+  const n = 17 + 10 * index;
+  return rowId(2, n, n % 256);
+});
 
 const LARGE = ["jobs", "subscriptions", "events", "deliveries", "attempts"];
 
@@ -172,8 +177,7 @@ describe.each<{
   },
   {
     what: "the events of a job",
-    find: (database) =>
-      findEvents(database, { ...EVERY_EVENT, jobRowId: shardedId(WANTED_ROW, wantedShard) }),
+    find: (database) => findEvents(database, { ...EVERY_EVENT, jobRowId: WANTED_ROW }),
     rowsMax: 20,
     index: "deliveries_by_subscription",
   },
@@ -220,7 +224,7 @@ describe.each<{
     find: (database) =>
       findDeliveries(database, {
         ...EVERY_DELIVERY_OF_PROJECT,
-        subscriptionId: shardedId(WANTED_ROW, wantedShard),
+        subscriptionId: WANTED_ROW,
       }),
     rowsMax: 20,
     index: "deliveries_by_subscription",
@@ -264,6 +268,13 @@ describe.each<{
     index: "jobs_by_upstream_id",
   },
   {
+    what: "the subscriptions that a batch made before",
+    find: (database) => findSubscriptionsById(database, { projectId: PROJECT, ids: MADE_BEFORE }),
+    // A third of their jobs have ended, with a delivery each.
+    rowsMax: 3 * MADE_BEFORE.length,
+    index: "jobs_shard_id_id_pk",
+  },
+  {
     what: "a page of callback origins",
     find: (database) =>
       findCallbackOrigins(database, {
@@ -293,8 +304,8 @@ it("finds what it is asked for", async () => {
   expect(jobs.rows.every(({ projectId }) => projectId === PROJECT)).toBe(true);
   const [wanted] = (await findJobs(database, { ...EVERY_JOB, jobId: WANTED_JOB })).rows;
   expect(wanted?.id).toBe(WANTED_ROW);
-  const ofJob = { ...EVERY_EVENT, jobRowId: shardedId(WANTED_ROW, wantedShard) };
-  expect((await findEvents(database, ofJob)).rows).toHaveLength(0);
+  const ofJob = { ...EVERY_EVENT, jobRowId: WANTED_ROW };
+  expect((await findEvents(database, ofJob)).rows).toMatchObject([{ jobId: WANTED_JOB }]);
   const origins = await findCallbackOrigins(database, {
     projectId: PROJECT,
     after: null,
@@ -305,9 +316,13 @@ it("finds what it is asked for", async () => {
     origins.map(({ origin }) => origin).toSorted(),
   );
   expect(origins.length).toBeGreaterThan(3);
+  const byId = await findSubscriptionsById(database, { projectId: PROJECT, ids: MADE_BEFORE });
+  expect(byId.size).toBe(MADE_BEFORE.length);
 });
 
-/** The same id with a shard in it. */
-function shardedId(id: string, shard: number): string {
-  return `${id.slice(0, 16)}${shard.toString(16).padStart(2, "0")}${id.slice(18)}`;
+/** The id that `idOf` makes in SQL. */
+function rowId(kind: number, n: number, shard: number): string {
+  const time = (BASE_MS + n).toString(16).padStart(12, "0");
+  const [shardHex, rest] = [shard.toString(16).padStart(2, "0"), n.toString(16).padStart(12, "0")];
+  return `${time.slice(0, 8)}-${time.slice(8)}-70${shardHex}-8${kind}00-${rest}`;
 }

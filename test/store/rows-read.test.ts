@@ -6,9 +6,10 @@ import { findJobsOfSubscriptions } from "../../src/store/jobs/find-job.ts";
 import { loadDeliveries } from "../../src/store/deliveries/load-deliveries.ts";
 import { loadJobs } from "../../src/store/jobs/load-jobs.ts";
 import { recordAttempts } from "../../src/store/writes/record-attempts.ts";
+import { findSubscriptionsById } from "../../src/store/subscriptions/subscription-record.ts";
 import { recordEvents } from "../../src/store/writes/record-events.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
-import { acceptRow, attemptRow, completedRow } from "../support/rows.ts";
+import { acceptRow, attemptRow, completedRow, PROJECT_ID } from "../support/rows.ts";
 
 /*
  * A database has no statistics until its first minute is over, and stale ones after that. A statement
@@ -83,10 +84,12 @@ test("a few jobs are loaded, checkpointed and found without reading all that are
     progress: null,
   }));
   const subscriptions = few.map(({ shardId, subscriptionId: id }) => ({ shardId, id }));
+  const [projectId, ids] = [PROJECT_ID, subscriptions.map(({ id }) => id)];
   const read = {
     load: await rowsReadBy((database) => loadJobs(database, keysOf(few))),
     checkpoint: await rowsReadBy((database) => checkpointJobs(database, checkpoints)),
     find: await rowsReadBy((database) => findJobsOfSubscriptions(database, subscriptions)),
+    byId: await rowsReadBy((database) => findSubscriptionsById(database, { projectId, ids })),
   };
   expect(Object.entries(read).filter(([, rows]) => rows < 5 || rows > ROWS_READ_MAX)).toEqual([]);
 });

@@ -1,10 +1,10 @@
-import { and, desc, eq, isNull, lt, lte, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, lte, type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import { inboxTarget } from "../../core/delivery/inbox-target.ts";
 import type { Database } from "../db/database.ts";
 import { inboxConsumers, inboxes } from "../schema/inboxes.ts";
 import { deliveries, nodes } from "../schema/schema.ts";
-import { cutPage, type Page } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
 import { excluded, type Given, nameOf, statement, template } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import type { InboxName } from "./place-messages.ts";
@@ -337,7 +337,7 @@ const LIST = statement(
     given: Given<{
       projectId: string;
       name: string;
-      beforeId: string | null;
+      beforeId: string;
       nowMs: number;
       limit: number;
     }>,
@@ -363,7 +363,7 @@ const LIST = statement(
         and(
           eq(consumer.projectId, given.projectId),
           eq(consumer.inbox, given.name),
-          or(sql`${given.beforeId}::uuid is null`, lt(consumer.id, sql`${given.beforeId}`)),
+          lt(consumer.id, given.beforeId),
         ),
       )
       .orderBy(desc(consumer.id))
@@ -380,7 +380,11 @@ export async function findConsumers(
   },
 ): Promise<Page<ConsumerRecord>> {
   const rows = await database.run("find-consumers", (run) =>
-    LIST(run, { ...query, limit: query.limit + 1 }),
+    LIST(run, {
+      ...query,
+      beforeId: beforeOrFirst(query.beforeId),
+      limit: query.limit + 1,
+    }),
   );
   return cutPage(rows, query.limit);
 }

@@ -1,7 +1,7 @@
 import { type SQL, sql, type SQLWrapper } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
 import { inboxes } from "../schema/inboxes.ts";
-import { cutPage, type Page } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
 import { type Given, template } from "../sql/statement.ts";
 import { epochMsOf } from "../sql/time.ts";
 import { inbox, joinUnread } from "./message-bytes.ts";
@@ -18,18 +18,21 @@ export interface InboxRecord {
   readonly createdAtMs: number;
 }
 
-const select = (inlineResultBytesMax: SQLWrapper): SQL<InboxRecord> => sql`
+const select = (found: SQL, inlineResultBytesMax: SQLWrapper): SQL<InboxRecord> => sql`
 select ${inbox.id}, ${inbox.name}, unread.bytes as "unreadBytes",
   ${epochMsOf(inbox.lastMessageAtMs)} as "lastMessageAtMs",
   ${epochMsOf(inbox.createdAtMs)} as "createdAtMs"
-from ${inboxes} as ${inbox} ${joinUnread(inlineResultBytesMax)}
+from (${found}) as ${inbox} ${joinUnread(inlineResultBytesMax)}
 `;
 
 const FIND = template(
   (given: Given<InboxName & { inlineResultBytesMax: number }>) => sql<InboxRecord>`
-${select(given.inlineResultBytesMax)}
-where ${inbox.projectId} = ${given.projectId} and ${inbox.name} = ${given.name}
-  and ${inbox.deletedAtMs} is null
+${select(
+  sql`select * from ${inboxes}
+    where ${inboxes.projectId} = ${given.projectId} and ${inboxes.name} = ${given.name}
+      and ${inboxes.deletedAtMs} is null`,
+  given.inlineResultBytesMax,
+)}
 `,
 );
 
@@ -45,19 +48,24 @@ export async function findInbox(
   return row ?? null;
 }
 
+// The page is cut before it is joined, so that only its own inboxes' messages are looked at.
 const LIST = template(
   (
     given: Given<{
       projectId: string;
-      beforeId: string | null;
+      beforeId: string;
       limit: number;
       inlineResultBytesMax: number;
     }>,
   ) => sql<InboxRecord>`
-${select(given.inlineResultBytesMax)}
-where ${inbox.projectId} = ${given.projectId} and ${inbox.deletedAtMs} is null
-  and (${given.beforeId}::uuid is null or ${inbox.id} < ${given.beforeId})
-order by ${inbox.id} desc limit ${given.limit}
+${select(
+  sql`select * from ${inboxes}
+    where ${inboxes.projectId} = ${given.projectId} and ${inboxes.deletedAtMs} is null
+      and ${inboxes.id} < ${given.beforeId}
+    order by ${inboxes.id} desc limit ${given.limit}`,
+  given.inlineResultBytesMax,
+)}
+order by ${inbox.id} desc
 `,
 );
 
@@ -72,7 +80,11 @@ export async function findInboxes(
   },
 ): Promise<Page<InboxRecord>> {
   const rows = await database.run("find-inboxes", (run) =>
-    LIST(run, { ...query, limit: query.limit + 1 }),
+    LIST(run, {
+      ...query,
+      beforeId: beforeOrFirst(query.beforeId),
+      limit: query.limit + 1,
+    }),
   );
   return cutPage(rows, query.limit);
 }

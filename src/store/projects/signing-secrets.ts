@@ -71,12 +71,22 @@ const FIND_PUBLIC = statement(
       .select({ createdAtMs: min(projects.createdAtMs).as("oldest_created_at") })
       .from(projects)
       .as("oldest");
+    // With a limit, it is looked up for the project alone, and not among the keys of all.
+    const key = orm
+      .select()
+      .from(signingSecrets)
+      .where(
+        and(eq(signingSecrets.projectId, projects.id), eq(scheme, "v1a"), signsAt(given.nowMs)),
+      )
+      .orderBy(CURRENT_FIRST, desc(signingSecrets.id))
+      .limit(100)
+      .as("key");
     return orm
       .select({
-        id: signingSecrets.id,
-        publicKey: signingSecrets.publicKey,
-        createdAtMs: signingSecrets.createdAtMs,
-        expiresAtMs,
+        id: key.id,
+        publicKey: key.publicKey,
+        createdAtMs: key.createdAtMs,
+        expiresAtMs: key.expiresAtMs,
         isKnown: sql<boolean>`${isNotNull(projects.id)}`,
         oldestProjectAtMs: oldest.createdAtMs,
       })
@@ -85,12 +95,8 @@ const FIND_PUBLIC = statement(
         projects,
         or(eq(projects.id, given.projectId), eq(projects.name, given.projectName)),
       )
-      .leftJoin(
-        signingSecrets,
-        and(eq(signingSecrets.projectId, projects.id), eq(scheme, "v1a"), signsAt(given.nowMs)),
-      )
-      .orderBy(CURRENT_FIRST, desc(signingSecrets.id))
-      .limit(100);
+      .leftJoinLateral(key, sql`true`)
+      .orderBy(sql`${key.expiresAtMs} desc nulls first`, desc(key.id));
   },
 );
 

@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { bigint, index, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
 import { time } from "../sql/time.ts";
 
@@ -28,6 +29,9 @@ export const inboxes = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.projectId, table.name] }),
+    index("inboxes_by_project")
+      .on(table.projectId, table.id)
+      .where(sql`deleted_at is null`),
     index("inboxes_by_deletion").on(table.deletedAtMs),
   ],
 );
@@ -52,6 +56,7 @@ export const inboxConsumers = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.projectId, table.inbox, table.name] }),
+    index("inbox_consumers_by_inbox").on(table.projectId, table.inbox, table.id),
     index("inbox_consumers_by_activity").on(table.activeAtMs),
   ],
 );

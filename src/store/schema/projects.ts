@@ -58,7 +58,11 @@ export const signingSecrets = pgTable(
     /** Null for the current secret; a rotated one continues to sign until then. */
     expiresAtMs: time("expires_at"),
   },
-  (table) => [index("signing_secrets_by_project").on(table.projectId)],
+  (table) => [
+    index("signing_secrets_by_project").on(table.projectId),
+    // Those that have ended are kept, so a project may have many.
+    index("signing_secrets_by_end").on(table.projectId, table.expiresAtMs),
+  ],
 );
 
 /**

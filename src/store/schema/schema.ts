@@ -55,6 +55,7 @@ export const apiKeys = pgTable(
       .default(sql`now()`),
   },
   (table) => [
+    index("api_keys_by_project").on(table.projectId, table.id),
     index("api_keys_by_update").on(table.updatedAtMs),
     // An older release that still runs records only the revocation.
     index("api_keys_by_revocation")
@@ -120,6 +121,9 @@ export const connections = pgTable(
   (table) => [
     uniqueIndex("connections_by_name")
       .on(table.projectId, table.provider, table.name)
+      .where(sql`deleted_at is null`),
+    index("connections_by_project")
+      .on(table.projectId, table.id)
       .where(sql`deleted_at is null`),
     index("connections_by_update").on(table.updatedAtMs),
   ],

@@ -137,18 +137,27 @@ export async function findSubscription(
   return row === undefined ? null : subscriptionRecord(row);
 }
 
-const FIND_MANY = statement((orm, given: Given<{ projectId: string; keys: readonly RowKey[] }>) =>
-  orm
+const FIND_MANY = statement((orm, given: Given<{ projectId: string; keys: readonly RowKey[] }>) => {
+  // With a limit, each is looked up; a thousand keys would be joined with all rows there are.
+  const found = orm
     .select(SUBSCRIPTION_COLUMNS)
-    .from(rowsOf("key", ROW_KEY, given.keys))
-    .innerJoin(
-      subscription,
-      and(eq(subscription.shardId, sql`key."shardId"`), eq(subscription.id, sql`key.id`)),
-    )
+    .from(subscription)
     .innerJoin(job, IS_ITS_JOB)
     .leftJoin(delivery, IS_ITS_DELIVERY)
-    .where(eq(subscription.projectId, given.projectId)),
-);
+    .where(
+      and(
+        eq(subscription.shardId, sql`key."shardId"`),
+        eq(subscription.id, sql`key.id`),
+        eq(subscription.projectId, given.projectId),
+      ),
+    )
+    .limit(1)
+    .as("found");
+  return orm
+    .select(found._.selectedFields)
+    .from(rowsOf("key", ROW_KEY, given.keys))
+    .crossJoinLateral(found);
+});
 
 /** Those of the project's subscriptions that are still stored, by their ids. */
 export async function findSubscriptionsById(
