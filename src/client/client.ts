@@ -86,6 +86,9 @@ export class Ringback {
         "Set RINGBACK_API_KEY, or give apiKey: an API key of the gateway (rb_…).",
       );
     }
+    if (!/^[\x21-\x7e]+$/.test(apiKey.trim())) {
+      throw new TypeError("apiKey has characters that no API key of a gateway has (rb_…).");
+    }
     this.#sleep = options.sleep ?? sleep;
     const transport = new Transport({
       fetch: (url, init) => globalThis.fetch(url, init),
@@ -95,7 +98,7 @@ export class Ringback {
       timeoutMs: TIMEOUT_MS,
       ...options,
       url: options.url ?? environment("RINGBACK_URL") ?? LOCAL_URL,
-      apiKey,
+      apiKey: apiKey.trim(),
       sleep: this.#sleep,
     });
     this.#transport = transport;

@@ -99,12 +99,13 @@ class Attempt {
     lastId: string | null,
   ): Promise<void> {
     const headers = {
-      accept: "text/event-stream",
+      accept: STREAM_TYPE,
       ...(lastId !== null && { "last-event-id": lastId }),
     };
     const spec = { method: "GET", path: at, query } as const;
     const answer = await this.#heard(this.#transport.open(spec, headers, this.#gone.signal));
     this.#reader = answer.body?.getReader() ?? null;
+    if (answer.headers.get("content-type")?.startsWith(STREAM_TYPE) !== true) throw noStream();
   }
 
   /** The events in the next chunk; null at the end. */
@@ -113,9 +114,13 @@ class Attempt {
     if (reader === null) return null;
     const { done, value } = await this.#heard(reader.read());
     if (done) return null;
-    return this.#events.push(value).map(({ id, data }) => {
-      return { id, message: JSON.parse(data) as InboxMessage };
-    });
+    try {
+      return this.#events.push(value).map(({ id, data }) => {
+        return { id, message: JSON.parse(data) as InboxMessage };
+      });
+    } catch (cause) {
+      throw noStream(cause);
+    }
   }
 
   /** Leaves the stream. */
@@ -142,6 +147,14 @@ class Attempt {
       heard.abort();
     }
   }
+}
+
+const STREAM_TYPE = "text/event-stream";
+
+function noStream(cause?: unknown): RingbackError {
+  const message =
+    "The answer is not a stream of a gateway's messages. Check the gateway's address.";
+  return new RingbackError(message, { code: "unexpected_answer", cause });
 }
 
 const NEVER = new AbortController().signal;

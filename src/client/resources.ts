@@ -59,6 +59,11 @@ interface ProjectFilter {
   readonly project?: string | undefined;
 }
 
+/** Whether it is a list of the gateway, and not JSON of another program. */
+function isPage(answer: Partial<Page<unknown>> | null): boolean {
+  return Array.isArray(answer?.data);
+}
+
 /** A part of the API, and how it asks. */
 export abstract class Resource {
   protected readonly transport: Transport;
@@ -73,7 +78,11 @@ export abstract class Resource {
 
   protected listOf<T>(at: string, filters: Query = {}, options?: CallOptions): List<T> {
     return new List<T>((cursor) =>
-      this.json<Page<T>>({ method: "GET", path: at, query: { ...filters, cursor } }, options),
+      this.transport.json<Page<T>>(
+        { method: "GET", path: at, query: { ...filters, cursor } },
+        options,
+        isPage,
+      ),
     );
   }
 }

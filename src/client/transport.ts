@@ -1,6 +1,14 @@
-import { readBounded } from "../receiver/bounded-body.ts";
+import { BodyTooLargeError, readBounded } from "../receiver/bounded-body.ts";
+import {
+  type Asked,
+  errorOf,
+  networkError,
+  timeoutError,
+  tooLargeError,
+  unexpectedAnswer,
+} from "./failures.ts";
 import { retryWaitMs } from "./retry.ts";
-import { type Problem, RingbackError } from "./ringback-error.ts";
+import { RingbackError } from "./ringback-error.ts";
 
 /** How much longer than its own wait the answer to a long request may take. */
 export const ANSWER_MARGIN_MS = 10_000;
@@ -58,7 +66,6 @@ export interface Received {
 }
 
 const ANSWER_BYTES_MAX = 100 * 1024 * 1024;
-const PROBLEM_TEXT_MAX = 200;
 
 /** A path with its parts percent-encoded, so that each of them stays one. */
 export function path(parts: TemplateStringsArray, ...values: readonly string[]): string {
@@ -101,25 +108,39 @@ export class Transport {
     const answer = await this.#options
       .fetch(this.#urlOf(spec), { ...init, headers: { ...init.headers, ...headers } })
       .catch((cause: unknown) => {
-        throw this.#noAnswer(spec, cause);
+        throw networkError(this.#asked(spec), cause);
       });
     if (answer.ok) return answer;
     const bytes = await readBounded(answer, ANSWER_BYTES_MAX);
     const { status, headers: received } = answer;
-    throw errorOf({ status, headers: received, bytes, text: new TextDecoder().decode(bytes) });
+    throw errorOf(
+      { status, headers: received, text: new TextDecoder().decode(bytes) },
+      this.#asked(spec),
+    );
   }
 
-  #noAnswer({ method, path: at }: RequestSpec, cause: unknown): RingbackError {
-    return new RingbackError(`${method} ${at} got no answer from ${this.#base}.`, {
-      code: "network_error",
-      cause,
-    });
+  /**
+   * Sends it and reads the answer as JSON; undefined when it has no content.
+   * @param isValid whether it has the members that are read before the caller sees it
+   */
+  async json<T>(
+    spec: RequestSpec,
+    options?: CallOptions,
+    isValid: (answer: T) => boolean = () => true,
+  ): Promise<T> {
+    const received = await this.send(spec, options);
+    if (received.text === "") return undefined as T;
+    return this.parsed(received, spec, isValid);
   }
 
-  /** Sends it and reads the answer as JSON; undefined when it has no content. */
-  async json<T>(spec: RequestSpec, options?: CallOptions): Promise<T> {
-    const { text } = await this.send(spec, options);
-    return (text === "" ? undefined : JSON.parse(text)) as T;
+  /**
+   * The answer as JSON.
+   * @throws {RingbackError} when it is none, or not valid: a proxy's page may come with 200
+   */
+  parsed<T>(received: Received, spec: RequestSpec, isValid: (answer: T) => boolean): T {
+    const answer = parsedJson(received.text) as T | undefined;
+    if (answer !== undefined && isValid(answer)) return answer;
+    throw unexpectedAnswer(received, this.#asked(spec));
   }
 
   /**
@@ -170,20 +191,21 @@ export class Transport {
       const bytes = await readBounded(answer, ANSWER_BYTES_MAX);
       const { status, headers } = answer;
       const received = { status, headers, bytes, text: new TextDecoder().decode(bytes) };
-      return answer.ok ? received : errorOf(received);
+      return answer.ok ? received : errorOf(received, this.#asked(spec));
     } catch (cause) {
       signal.throwIfAborted();
-      const { method, path: at } = spec;
-      return isTooLate
-        ? new RingbackError(`${method} ${at} was not answered within ${timeoutMs} ms.`, {
-            code: "request_timed_out",
-            cause,
-          })
-        : this.#noAnswer(spec, cause);
+      const asked = this.#asked(spec);
+      if (isTooLate) return timeoutError(asked, timeoutMs, cause);
+      if (cause instanceof BodyTooLargeError) return tooLargeError(asked, cause);
+      return networkError(asked, cause);
     } finally {
       signal.removeEventListener("abort", onAbort);
       ended.abort();
     }
+  }
+
+  #asked({ method, path: at }: RequestSpec): Asked {
+    return { method, path: at, base: this.#base };
   }
 
   #urlOf({ path: at, query = {} }: RequestSpec): string {
@@ -214,7 +236,7 @@ export class Transport {
 const NEVER = new AbortController().signal;
 
 function baseOf(url: string): string {
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+  if (!isAddress(url)) {
     throw new TypeError(
       `url must be the gateway's address, such as http://127.0.0.1:8080; this is ${JSON.stringify(url)}.`,
     );
@@ -222,41 +244,18 @@ function baseOf(url: string): string {
   return url.replace(/\/+$/, "");
 }
 
-function errorOf({ status, headers, text }: Received): RingbackError {
-  const problem = problemIn(headers, text);
-  const parts = {
-    status,
-    requestId: headers.get("x-request-id") ?? undefined,
-    retryAfterS: retryAfterS(headers.get("retry-after")),
-  };
-  if (!isOfGateway(problem)) {
-    const message =
-      problem?.detail ??
-      `The gateway's address answered ${status}, and not as a gateway does: ${text.slice(0, PROBLEM_TEXT_MAX)}`;
-    return new RingbackError(message, { ...parts, code: "unexpected_answer" });
-  }
-  return new RingbackError(problem.detail, {
-    ...parts,
-    code: problem.code,
-    problem,
-  });
+/** Whether a path can follow it; `fetch` takes no user or password in it. */
+function isAddress(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, username, password, search, hash } = new URL(url);
+  return /^https?:$/.test(protocol) && username + password + search + hash === "";
 }
 
-/** Other programs answer with problems of RFC 9457 too, without a code. */
-function isOfGateway(problem: Partial<Problem> | null): problem is Problem {
-  return typeof problem?.code === "string" && typeof problem.detail === "string";
-}
-
-/** Null when somebody else answered. */
-function problemIn(headers: Headers, text: string): Partial<Problem> | null {
-  if (headers.get("content-type")?.startsWith("application/problem+json") !== true) return null;
+/** Undefined when it is no JSON. */
+function parsedJson(text: string): unknown {
   try {
-    return JSON.parse(text) as Partial<Problem> | null;
+    return JSON.parse(text);
   } catch {
-    return null;
+    return undefined;
   }
-}
-
-function retryAfterS(header: string | null): number | undefined {
-  return header !== null && /^\d{1,6}$/.test(header) ? Number(header) : undefined;
 }

@@ -80,9 +80,12 @@ export async function waitForEnding(
 ): Promise<Ending> {
   const over = new AbortController();
   const ended = new AbortController();
-  const isOver = new RingbackError(`The job of ${id} had not ended after ${timeoutMs} ms.`, {
-    code: "wait_timed_out",
-  });
+  const isOver = new RingbackError(
+    `The job of ${id} had not ended after ${timeoutMs} ms. It is still watched: wait again, or longer.`,
+    {
+      code: "wait_timed_out",
+    },
+  );
   if (timeoutMs !== undefined) {
     void sleep(timeoutMs, ended.signal).then(
       () => over.abort(isOver),
@@ -95,17 +98,17 @@ export async function waitForEnding(
     signal?.throwIfAborted();
     const patience = timeoutMs === undefined ? {} : { retries: Number.POSITIVE_INFINITY };
     for (;;) {
-      const answer = await transport.send(
-        {
-          method: "GET",
-          path: path`/v1/subscriptions/${id}/wait`,
-          query: { timeout_s: ASK_S_MAX },
-          timeoutMs: ASK_S_MAX * 1000 + ANSWER_MARGIN_MS,
-          ...patience,
-        },
-        { signal: over.signal },
-      );
-      if (answer.status === 200) return endingIn(answer, transport);
+      const spec = {
+        method: "GET",
+        path: path`/v1/subscriptions/${id}/wait`,
+        query: { timeout_s: ASK_S_MAX },
+        timeoutMs: ASK_S_MAX * 1000 + ANSWER_MARGIN_MS,
+        ...patience,
+      } as const;
+      const answer = await transport.send(spec, { signal: over.signal });
+      if (answer.status !== 204) {
+        return endingIn(answer, transport.parsed<Ending>(answer, spec, isEnding), transport);
+      }
     }
   } finally {
     signal?.removeEventListener("abort", onAbort);
@@ -113,8 +116,11 @@ export async function waitForEnding(
   }
 }
 
-function endingIn({ text, headers }: Received, { fetch }: Transport): Ending {
-  const sent = JSON.parse(text) as Ending;
+function isEnding(sent: Partial<Ending> | null): boolean {
+  return typeof sent?.type === "string" && typeof sent.data === "object";
+}
+
+function endingIn({ text, headers }: Received, sent: Ending, { fetch }: Transport): Ending {
   const event = { ...sent, id: headers.get("webhook-id") ?? "", rawBody: text };
   if (event.type !== "job.completed") return event;
   const fetching = { fetch, resultBytesMax: RESULT_BYTES_MAX, resultTimeoutMs: RESULT_TIMEOUT_MS };

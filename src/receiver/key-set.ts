@@ -1,4 +1,5 @@
 import { readBounded } from "./bounded-body.ts";
+import { noAnswerOf } from "./no-answer.ts";
 
 /** The key set could not be fetched, and there is none that is new enough. */
 export class KeySetUnavailableError extends Error {
@@ -79,7 +80,8 @@ export class KeySet {
     } catch (cause) {
       if (now() - this.#failedAt >= RETRY_MS_MIN) this.#failedAt = now();
       if (this.#age() < STALE_MS_MAX) return;
-      const message = `The signing keys could not be fetched from ${url}.`;
+      const reason = noAnswerOf(cause).text || (cause instanceof Error ? cause.message : "");
+      const message = `The signing keys could not be fetched from ${url}: ${reason}`;
       throw new KeySetUnavailableError(message, { cause });
     }
   }

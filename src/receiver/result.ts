@@ -1,5 +1,6 @@
 import { sliceRawJson } from "../core/json/raw-json.ts";
 import { BodyTooLargeError, readBounded } from "./bounded-body.ts";
+import { noAnswerOf } from "./no-answer.ts";
 
 /** The result of a job, wherever it is: in the callback, behind its link, or stored by the gateway. */
 export interface ResultReader {
@@ -85,13 +86,13 @@ async function fetchContent(
   { fetch, resultBytesMax, resultTimeoutMs }: ResultFetching,
 ): Promise<Content> {
   const signal = AbortSignal.timeout(resultTimeoutMs);
-  const answer = await fetch(url, { redirect: "manual", signal });
+  const answer = await fetch(url, { redirect: "manual", signal }).catch(broken);
   if (answer.status !== 200) {
     await answer.body?.cancel();
     throw new ResultUnavailableError(unavailable(answer.status));
   }
   const bytes = await readBounded(answer, resultBytesMax).catch((cause: unknown): never => {
-    if (!(cause instanceof BodyTooLargeError)) throw cause;
+    if (!(cause instanceof BodyTooLargeError)) return broken(cause);
     // A body that is too large itself is another matter, and answered with 413.
     throw new ResultUnavailableError(`The result has more than ${resultBytesMax} bytes.`, {
       cause,
@@ -103,11 +104,24 @@ async function fetchContent(
   return { type: answer.headers.get("content-type") ?? JSON_TYPE, bytes };
 }
 
+function broken(cause: unknown): never {
+  const { text } = noAnswerOf(cause);
+  const reason = text === "" ? "" : `: ${text}`;
+  throw new ResultUnavailableError(
+    `The link to the result was not answered in full${reason}. Ask for the result again, and check that this program can reach the link's address.`,
+    { cause },
+  );
+}
+
 function unavailable(status: number): string {
-  const isExpired = status === 403;
-  return isExpired
-    ? "The link to the result has expired. Every attempt of the callback brings a new one; with an API key, GET /v1/events/{id}/result works at any time."
-    : `The link to the result was answered with ${status}.`;
+  if (status === 403) {
+    return "The link to the result has expired. Every attempt of the callback brings a new one; with an API key, GET /v1/events/{id}/result works at any time.";
+  }
+  const answered = `The link to the result was answered with ${status}.`;
+  if (status === 404)
+    return `${answered} The gateway no longer keeps the event, or is another one.`;
+  if (status === 429 || status >= 500) return `${answered} Ask for the result again in a moment.`;
+  return `${answered} Check that RINGBACK_PUBLIC_URL is the gateway's own address.`;
 }
 
 async function checkDigest(bytes: Uint8Array<ArrayBuffer>, sha256: string): Promise<void> {
@@ -125,5 +139,17 @@ function valueOf({ type, bytes }: Content): unknown {
   const isJson = /^application\/(?:json|.+\+json)$/.test(essence.trim());
   if (!isJson && !essence.startsWith("text/")) return bytes;
   const text = new TextDecoder().decode(bytes);
-  return isJson ? JSON.parse(text) : text;
+  return isJson ? parsedResult(text) : text;
+}
+
+/** A stored result may have the type of JSON and be none. */
+function parsedResult(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ResultUnavailableError(
+      "The result is not the JSON that its type says. Read it with rawResult() or resultBytes().",
+      { cause },
+    );
+  }
 }

@@ -78,6 +78,11 @@ function webhookOf(secret: string): Webhook {
       `secret must be whsec_ and the base64 of ${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} bytes, as GET /v1/signing-secrets shows it; this one has ${bytes}.`,
     );
   }
+  if (bytesOfBase64(base64) === null) {
+    throw new TypeError(
+      "secret must be whsec_ and base64; copy it again, as GET /v1/signing-secrets shows it.",
+    );
+  }
   return new Webhook(secret);
 }
 

@@ -93,7 +93,9 @@ test("wait gives up after --timeout, and ends at Ctrl-C, each with its exit code
   upstream.answer("cli-long", pulseAnswer.processing());
   await runCli(["subscribe", "cli-long", "--inbox", "cli"], env);
   const late = await runCli(["wait", "cli-long", "--timeout", "100ms"], env);
-  expect(late.stderr).toMatch(/^Error: The job of sub_\w+ had not ended after 100 ms\.\n$/);
+  expect(late.stderr).toMatch(
+    /^Error: The job of sub_\w+ had not ended after 100 ms\. It is still watched: wait again, or longer\.\n$/,
+  );
   expect(late.code).toBe(6);
 
   const waiting = startCli(["wait", "cli-long"], env);
@@ -178,7 +180,7 @@ test.each([
   [
     ["list", "--url", "http://127.0.0.1:9"],
     2,
-    /^Error: GET \/v1\/subscriptions got no answer from http:\/\/127\.0\.0\.1:9\.\nCheck that the gateway runs/,
+    /^Error: GET \/v1\/subscriptions got no answer from http:\/\/127\.0\.0\.1:9: bad port\. Check that the gateway runs.+\nThe address comes from --url, RINGBACK_URL or the profile\.\n$/,
   ],
   [["list", "--url", "gateway"], 1, /^Error: "gateway" is not the address of a gateway\.\nValid: /],
 ])("%j is refused in plain words, exit code %i", async (args, code, told) => {

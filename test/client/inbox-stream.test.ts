@@ -111,6 +111,18 @@ describe("a stream", () => {
     expect(slept).toEqual([500, 1000]);
   });
 
+  test.each<[string, Connection]>([
+    ["a page of another program", Response.json({ ok: true })],
+    ["an event that is no message", ["id: 1\ndata: <p>\n\n", "hangs"]],
+  ])("an inbox stream fails at %s, and says what to check", async (_, connection) => {
+    const { ringback } = createScene([connection]);
+    await expect(take(ringback, 1)).rejects.toMatchObject({
+      name: "RingbackError",
+      code: "unexpected_answer",
+      message: expect.stringContaining("Check the gateway's address."),
+    });
+  });
+
   test("an inbox stream ends when its loop is left", async () => {
     const { ringback, left } = createScene([[event("1"), "hangs"]]);
     await take(ringback, 1);

@@ -233,6 +233,73 @@ describe("an error", () => {
     });
   });
 
+  test.each<[string, Response]>([
+    ["a page", new Response("<h1>Welcome</h1>", { headers: { "content-type": "text/html" } })],
+    ["JSON of another program", Response.json({ ok: true })],
+  ])("a list fails at %s that comes with 200, and says what to check", async (_, answer) => {
+    const { ringback } = createScene([answer]);
+    await expect(ringback.subscriptions.list().page()).rejects.toMatchObject({
+      name: "RingbackError",
+      code: "unexpected_answer",
+      status: 200,
+      message: expect.stringMatching(
+        /not as a gateway does: .+\. Check that it is the gateway's address/,
+      ),
+    });
+  });
+
+  test("a redirect is not followed, and the error names where it leads", async () => {
+    const headers = { location: "https://ringback.example.com/" };
+    const { ringback } = createScene([new Response(null, { status: 308, headers })]);
+    await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({
+      code: "unexpected_answer",
+      message: expect.stringMatching(
+        /redirects to https:\/\/ringback\.example\.com\/\. Give the address/,
+      ),
+    });
+  });
+
+  test("an answer that is too large is not asked for again", async () => {
+    const headers = { "content-length": String(2 ** 40) };
+    const { ringback, sent } = createScene([new Response("{", { headers })]);
+    await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({
+      code: "unexpected_answer",
+      message: expect.stringMatching(/is too large: .+ Ask for less at once/),
+    });
+    expect(sent).toHaveLength(1);
+  });
+
+  test.each([
+    ["ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:1", /ECONNREFUSED.*\. Start the gateway/],
+    ["ECONNREFUSED", "", /: \(ECONNREFUSED\)\. Start the gateway/],
+    ["ENOTFOUND", "getaddrinfo ENOTFOUND ringback", /ENOTFOUND.*\. Check the host name/],
+    [
+      "CERT_HAS_EXPIRED",
+      "certificate has expired",
+      /expired \(CERT_HAS_EXPIRED\)\. .*NODE_EXTRA_CA_CERTS/,
+    ],
+    [
+      "UND_ERR_SOCKET",
+      "other side closed",
+      /closed \(UND_ERR_SOCKET\)\. Check that the gateway runs/,
+    ],
+  ])("a network error (%s: %s) says why and what to do", async (code, text, told) => {
+    const cause = Object.assign(new Error(text), { code });
+    const { ringback } = createScene([new TypeError("fetch failed", { cause })], { retries: 0 });
+    await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({
+      code: "network_error",
+      message: expect.stringMatching(told),
+    });
+  });
+
+  test("a request that was not answered in time says what to do", async () => {
+    const { ringback } = createScene(["hangs"], { retries: 0 });
+    await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({
+      code: "request_timed_out",
+      message: expect.stringMatching(/within 30000 ms\. .*try again, or give it more time/),
+    });
+  });
+
   test("a network error has its cause and the address that was tried", async () => {
     const { ringback } = createScene([AWAY()], { retries: 0 });
     await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({
@@ -321,6 +388,9 @@ test.each([
   [{ url: "", apiKey: "rb_x" }, /url must be the gateway's address/],
   [{ url: "ringback.example.com", apiKey: "rb_x" }, /"ringback.example.com"/],
   [{ url: "ftp://ringback.example.com", apiKey: "rb_x" }, /url must be/],
+  [{ url: "https://me:secret@ringback.example.com", apiKey: "rb_x" }, /url must be/],
+  [{ url: "https://ringback.example.com/?key=1", apiKey: "rb_x" }, /url must be/],
+  [{ url: "https://ringback.example.com", apiKey: "rb_\u00fc" }, /apiKey has characters/],
   [{ url: "https://ringback.example.com", apiKey: "" }, /Set RINGBACK_API_KEY, or give apiKey/],
 ])("%j is refused at once", (options, message) => {
   expect(() => new Ringback(options)).toThrow(message);

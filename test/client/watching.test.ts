@@ -73,7 +73,7 @@ describe("wait", () => {
     const { id } = await ringback.watch(job, { provider: "sandbox", callbackUrl });
     await expect(ringback.wait(id, { timeoutMs: 300 })).rejects.toMatchObject({
       code: "wait_timed_out",
-      message: `The job of ${id} had not ended after 300 ms.`,
+      message: `The job of ${id} had not ended after 300 ms. It is still watched: wait again, or longer.`,
     });
     expect(await ringback.subscriptions.get(id)).toMatchObject({ status: "active" });
     await ringback.subscriptions.delete(id);

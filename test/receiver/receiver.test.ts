@@ -141,6 +141,11 @@ describe("secrets", () => {
     },
   );
 
+  test("a secret that is no base64 is refused at the start", () => {
+    const secret = `whsec_${"*".repeat(40)}`;
+    expect(() => createReceiver({ secret, on: {} })).toThrow(/whsec_ and base64; copy it again/);
+  });
+
   test("missing secrets are refused at the start", () => {
     expect(() => createReceiver({ secret: undefined, on: {} })).toThrow(
       /Give secret .* or keysUrl/,
@@ -287,10 +292,11 @@ describe("the result", () => {
   const LINK = "https://ringback.example.com/v1/events/evt_1/result?token=t";
 
   /** Reads a completed job's result in the handler. */
-  async function readResult(data: object, answer?: Response) {
-    const fetch = vi.fn<NonNullable<ReceiverOptions["fetch"]>>(
-      async () => answer ?? new Response(),
-    );
+  async function readResult(data: object, answer: Response | Error = new Response()) {
+    const fetch = vi.fn<NonNullable<ReceiverOptions["fetch"]>>(async () => {
+      if (answer instanceof Error) throw answer;
+      return answer;
+    });
     const read: { value?: unknown; raw?: string; bytes?: Uint8Array } = {};
     const { receive, errors } = createTestReceiver({
       fetch,
@@ -356,12 +362,38 @@ describe("the result", () => {
 
   test.each([
     [403, /has expired/],
-    [302, /answered with 302/],
-    [500, /answered with 500/],
+    [404, /answered with 404\. The gateway no longer keeps the event/],
+    [302, /answered with 302\. Check that RINGBACK_PUBLIC_URL/],
+    [500, /answered with 500\. Ask for the result again/],
   ])("a result link that answers %i fails the callback", async (status, message) => {
     const failed = await readResult({ result_url: LINK }, new Response(null, { status }));
     expect(failed.status).toBe(500);
     expect(failed.errors).toMatchObject([{ message: expect.stringMatching(message) }]);
+  });
+
+  test("a result link that is not answered fails the callback, and the error says why", async () => {
+    const cause = new Error("connect ECONNREFUSED 192.0.2.1:443");
+    const { errors } = await readResult(
+      { result_url: LINK },
+      new TypeError("fetch failed", { cause }),
+    );
+    expect(errors).toMatchObject([
+      {
+        name: "ResultUnavailableError",
+        message: expect.stringMatching(/ECONNREFUSED.+Ask for the result again/),
+      },
+    ]);
+  });
+
+  test("a stored result that is not the JSON that its type says fails with what to read instead", async () => {
+    const answer = new Response("[1,", { headers: { "content-type": "application/json" } });
+    const { errors } = await readResult({ result_url: LINK }, answer);
+    expect(errors).toMatchObject([
+      {
+        name: "ResultUnavailableError",
+        message: expect.stringContaining("Read it with rawResult()"),
+      },
+    ]);
   });
 
   test("a result larger than the bound is not read", async () => {

@@ -56,7 +56,7 @@ beforeAll(async () => {
      select ${id}, ${project}, false, ${id}, ${now}, ${now} ${rows}`,
     `insert into inboxes (project_id, name, id, last_position, created_at)
      select ${project}, 'inbox-' || n, ${id}, 100, ${now} ${rows}`,
-    // Each has a message that nobody has read.
+    // Each has an unread message.
     `insert into deliveries (shard_id, id, project_id, subscription_id, event_id, event_type,
        callback_origin, status, created_at, inbox_position)
      select n % 256, ${id}, ${project}, ${id}, ${id}, 'job.completed', 'inbox:inbox-' || n,

@@ -54,10 +54,11 @@ function exitCodeOf({ status, code }: RingbackError): ExitCode {
 }
 
 function hintOf({ code, status }: RingbackError, exitCode: ExitCode): string | null {
+  if (code === "unexpected_answer") return ADDRESS_HINT;
   switch (exitCode) {
     case EXIT.unreachable:
       return status === null
-        ? "Check that the gateway runs and that --url, RINGBACK_URL or the profile has its address."
+        ? ADDRESS_HINT
         : "The gateway is busy or not ready; try again in a moment.";
     case EXIT.unauthorized:
       return status === 403
@@ -74,6 +75,9 @@ function hintOf({ code, status }: RingbackError, exitCode: ExitCode): string | n
       return null;
   }
 }
+
+/** The message says what to check about the address. */
+const ADDRESS_HINT = "The address comes from --url, RINGBACK_URL or the profile.";
 
 /** Hints for a terminal, where the response is written for requests or names the gateway's settings. */
 const REFUSAL_HINTS: Partial<Record<RingbackError["code"], string>> = {

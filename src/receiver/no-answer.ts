@@ -1,0 +1,23 @@
+const CAUSES_MAX = 5;
+
+/** Why a request got no answer: its code, and a text for people. */
+export interface NoAnswer {
+  /** `ECONNREFUSED` and the like, as the runtime calls it; empty where it says none. */
+  readonly code: string;
+  /** Empty where the runtime says nothing more than that it failed. */
+  readonly text: string;
+}
+
+/** Looks through the causes of what `fetch` threw: runtimes hide the reason behind `fetch failed`. */
+export function noAnswerOf(error: unknown): NoAnswer {
+  let [code, text] = ["", ""];
+  let at = error;
+  for (let depth = 0; depth < CAUSES_MAX && at instanceof Error; depth += 1) {
+    if ("code" in at && typeof at.code === "string") ({ code } = at);
+    // The outermost one is the same for every reason.
+    if (depth > 0 && at.message !== "") text = at.message;
+    at = at.cause;
+  }
+  const isNamed = code === "" || text.includes(code);
+  return { code, text: isNamed ? text : [text, `(${code})`].join(" ").trim() };
+}
