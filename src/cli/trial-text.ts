@@ -1,27 +1,11 @@
+import type { AnswerExplanation } from "../providers/trial/explain.ts";
+
 /** How an answer was read, as the API and a trial of files have it. */
 export interface ShownTrial {
-  readonly steps: ShownSteps;
+  readonly steps: Omit<AnswerExplanation, "observation"> & {
+    readonly observation: Readonly<Record<string, unknown>>;
+  };
   readonly consequence: string;
-}
-
-export interface ShownSteps {
-  readonly http_status: number;
-  readonly body: { readonly bytes: number; readonly is_json: boolean; readonly why: string | null };
-  readonly rules: readonly {
-    readonly rule: string;
-    readonly note?: string | undefined;
-    readonly observe: string;
-    readonly outcome: "matched" | "did_not_match" | "not_tried";
-    readonly why: string | null;
-  }[];
-  readonly decided_by: string | null;
-  readonly extracted: readonly {
-    readonly field: string;
-    readonly found_at: string | null;
-    readonly value: string | null;
-  }[];
-  readonly steps: { readonly used: number; readonly max: number };
-  readonly observation: Readonly<Record<string, unknown>>;
 }
 
 /** A trial step by step, for a person. */

@@ -1,3 +1,4 @@
+import type { JobRowKey } from "../store/jobs/fetched-results.ts";
 import type { HeldState } from "../core/waiting/delivery-wait.ts";
 import type { Outbox } from "../delivery/outbox/outbox.ts";
 import { EqualShares } from "../lanes/shares/equal-shares.ts";
@@ -30,11 +31,6 @@ export interface Inspection {
 
 interface LoadsAnswer {
   readonly loads: readonly NamedLoad[];
-}
-
-interface InspectedJob {
-  readonly shardId: number;
-  readonly jobRowId: string;
 }
 
 export interface InspectorOptions {
@@ -77,7 +73,7 @@ export class Inspector {
   /** Null when the owner did not answer in time, or too many questions are open. */
   async inspect(
     database: Database,
-    { projectId, ...job }: InspectedJob & { readonly projectId: string },
+    { projectId, ...job }: JobRowKey & { readonly projectId: string },
   ): Promise<Inspection | null> {
     const { shardId, jobRowId } = job;
     if (this.#options.shards.has(shardId)) return this.#look(job);
@@ -155,7 +151,7 @@ export class Inspector {
     return promise;
   }
 
-  #look({ shardId, jobRowId }: InspectedJob): Inspection {
+  #look({ shardId, jobRowId }: JobRowKey): Inspection {
     const { watches, rawAnswers, outbox } = this.#options;
     return {
       atMs: this.#runtime.clock.now(),

@@ -1,3 +1,4 @@
+import type { RowKey } from "../store/sql/row-source.ts";
 import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { InboxFeed } from "./waits/inbox-feed.ts";
 import { Idle } from "../runtime/idle.ts";
@@ -39,11 +40,6 @@ const TAKEN_UNRECORDED_MAX = 2000;
 /** Attempts that begin between two looks at the sockets: some milliseconds of work. */
 const BEGUN_PER_TURN_MAX = 32;
 
-interface DeliveryKey {
-  readonly shardId: number;
-  readonly id: string;
-}
-
 export interface DeliveryLoopOptions extends DelivererOptions {
   /** Tells when deliveries may be due. */
   readonly dueChanges?: ChangeSignal | undefined;
@@ -72,7 +68,7 @@ export class DeliveryLoop implements Service {
   /** For each read in progress, the deliveries that ended since it began: the read sees them as waiting. */
   readonly #readsInProgress = new Set<Set<string>>();
   /** To be read, and the reads of them in progress and to come. */
-  readonly #asked: DeliveryKey[] = [];
+  readonly #asked: RowKey[] = [];
   #reading: Promise<void> | null = null;
   #nextRead: Promise<void> | null = null;
   readonly #idle = new Idle();
@@ -128,7 +124,7 @@ export class DeliveryLoop implements Service {
    * Sends these deliveries if they are pending: a late subscription's, or redelivered by hand. One
    * statement reads for all that ask before it begins, and the next begins after it.
    */
-  deliver(keys: readonly DeliveryKey[]): Promise<void> {
+  deliver(keys: readonly RowKey[]): Promise<void> {
     this.#asked.push(...keys);
     this.#nextRead ??= Promise.allSettled([this.#reading]).then(() => {
       this.#nextRead = null;
@@ -138,7 +134,7 @@ export class DeliveryLoop implements Service {
     return this.#nextRead;
   }
 
-  async #readAndOffer(keys: readonly DeliveryKey[]): Promise<void> {
+  async #readAndOffer(keys: readonly RowKey[]): Promise<void> {
     const { database, inlineResultBytesMax } = this.#options;
     let left = keys;
     while (left.length > 0) {

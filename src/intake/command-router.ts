@@ -1,4 +1,4 @@
-import type { RowKey } from "../polling/job-loader.ts";
+import type { RowKey } from "../store/sql/row-source.ts";
 import type { DeliveryLoop } from "../delivery/delivery-loop.ts";
 import type { Poller } from "../polling/poller.ts";
 import type { Database } from "../store/db/database.ts";

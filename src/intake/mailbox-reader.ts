@@ -1,5 +1,5 @@
 import type { ChangeSignal } from "../runtime/change-signal.ts";
-import type { RowKey } from "../polling/job-loader.ts";
+import type { RowKey } from "../store/sql/row-source.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Database } from "../store/db/database.ts";

@@ -1,11 +1,7 @@
+import type { RowKey } from "../store/sql/row-source.ts";
 import type { Database } from "../store/db/database.ts";
 import { type LiveJob, loadJobs, loadLiveJobs } from "../store/jobs/load-jobs.ts";
 import type { ProviderDirectory } from "./upstream/provider-directory.ts";
-
-export interface RowKey {
-  readonly shardId: number;
-  readonly id: string;
-}
 
 /** Reads live jobs from the database, and with them the provider definitions they are polled by. */
 export class JobLoader {

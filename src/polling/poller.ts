@@ -1,5 +1,6 @@
 import { Idle } from "../runtime/idle.ts";
-import type { JobLoader, RowKey } from "./job-loader.ts";
+import type { JobLoader } from "./job-loader.ts";
+import type { RowKey } from "../store/sql/row-source.ts";
 import type { LiveJob } from "../store/jobs/load-jobs.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
 import type { OperationalEvents } from "../delivery/operational/operational-events.ts";

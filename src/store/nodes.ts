@@ -1,3 +1,4 @@
+import type { RowKey } from "./sql/row-source.ts";
 import type { ProcessIdentity } from "../runtime/process/process-identity.ts";
 import { and, eq, gt, isNull, lt, notExists, or, type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
@@ -173,12 +174,6 @@ function identityOf({ host, machine, pid, pidStart }: ProcessIdentity): ProcessI
   return { host, machine, pid, pidStart };
 }
 
-/** A node that answers questions of others, by a shard whose mailbox it reads. */
-export interface ReachableNode {
-  readonly id: string;
-  readonly shardId: number;
-}
-
 const REACHABLE_NODES_MAX = 100;
 
 const REACHABLE = statement((orm) =>
@@ -192,8 +187,8 @@ const REACHABLE = statement((orm) =>
     .limit(REACHABLE_NODES_MAX),
 );
 
-/** The live nodes that own a shard. */
-export function findReachableNodes(database: Database): Promise<ReachableNode[]> {
+/** The live nodes that answer questions of others, each with a shard whose mailbox it reads. */
+export function findReachableNodes(database: Database): Promise<RowKey[]> {
   return database.run("find-reachable-nodes", (sql) => REACHABLE(sql, {}));
 }
 

@@ -2,7 +2,7 @@ import postgres from "postgres";
 import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Acceptor, type AcceptOutcome } from "../../src/intake/acceptor.ts";
-import type { RowKey } from "../../src/polling/job-loader.ts";
+import type { RowKey } from "../../src/store/sql/row-source.ts";
 import { eventMask, WANTS_RESULT_FETCHED } from "../../src/core/delivery/event.ts";
 import { shardOfUuid } from "../../src/core/ids/ids.ts";
 import { shardOfJob } from "../../src/core/ids/shard.ts";

@@ -1,4 +1,4 @@
-import type { RowKey } from "../../src/polling/job-loader.ts";
+import type { RowKey } from "../../src/store/sql/row-source.ts";
 import { shardsIn } from "../support/shards.ts";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";

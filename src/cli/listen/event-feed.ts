@@ -1,3 +1,4 @@
+import type { Page } from "../../client/list.ts";
 import type { Ringback } from "../../client/ringback.ts";
 import { ANSWER_MARGIN_MS } from "../../client/transport.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
@@ -18,11 +19,6 @@ interface ListedEvent {
   readonly type: string;
   readonly timestamp: string;
   readonly data: { readonly job_id: string; readonly provider: string };
-}
-
-interface EventPage {
-  readonly data: readonly ListedEvent[];
-  readonly next_cursor: string | null;
 }
 
 const PAGE_EVENTS_MAX = 100;
@@ -68,7 +64,7 @@ export class EventFeed {
       const query = { limit: PAGE_EVENTS_MAX, created_after: this.#since, cursor };
       const spec = { method: "GET", path: "/v1/events", query, retries: 0 } as const;
       const { text } = await this.#ringback.send(spec, { signal });
-      const page = JSON.parse(text) as EventPage;
+      const page = JSON.parse(text) as Page<ListedEvent>;
       const fresh = page.data.flatMap((event, index) =>
         this.#seen.has(event.id) ? [] : [feedEvent(event, text, index)],
       );

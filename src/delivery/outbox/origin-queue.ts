@@ -1,3 +1,4 @@
+import type { LaneFailure } from "../../store/lane-states.ts";
 import type { AttemptErrorCode } from "../../core/delivery/delivery-outcome.ts";
 import { Lane } from "../../lanes/lane.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
@@ -8,11 +9,8 @@ import type { PendingDelivery } from "./pending-delivery.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
 /** Why an attempt did not deliver. */
-export interface AttemptFailure {
+export interface AttemptFailure extends LaneFailure {
   readonly code: AttemptErrorCode;
-  readonly message: string | null;
-  /** Epoch milliseconds. */
-  readonly atMs: number;
 }
 
 export interface OriginQueueOptions {

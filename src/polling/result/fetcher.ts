@@ -21,7 +21,7 @@ import type { UpstreamRequest } from "../../providers/request/upstream-request.t
 import { linkIn } from "../../providers/compile/download.ts";
 import type { Timer } from "../../runtime/clock.ts";
 import { Pauses } from "../../runtime/pauses.ts";
-import type { FetchedResult, FetchedResults, JobKey } from "../../store/jobs/fetched-results.ts";
+import type { FetchedResult, FetchedResults, JobRowKey } from "../../store/jobs/fetched-results.ts";
 import { isTransient } from "../../store/db/errors.ts";
 import { DownloadParts } from "./parts.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
@@ -183,7 +183,7 @@ export class ResultFetcher {
   }
 
   /** Keeps a claim; at its end, when this process stops, leaves it to others. */
-  #hold(job: JobKey, claimId: string): { end(): Promise<void> } {
+  #hold(job: JobRowKey, claimId: string): { end(): Promise<void> } {
     const { clock, log } = this.#runtime;
     const { fetched } = this.#options;
     const untold = (error: unknown): void =>

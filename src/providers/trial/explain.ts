@@ -21,7 +21,7 @@ import type { ElementCondition, ProviderCondition } from "../definition/rule.ts"
 export interface RuleExplanation {
   /** Its place in the definition, as a JSON Pointer. */
   readonly rule: string;
-  readonly note?: string;
+  readonly note?: string | undefined;
   readonly observe: string;
   /** not_tried: an earlier rule matched. */
   readonly outcome: "matched" | "did_not_match" | "not_tried";

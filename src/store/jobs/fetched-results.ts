@@ -13,7 +13,7 @@ export interface FetchedResult {
   readonly fetchedAtMs: number;
 }
 
-export interface JobKey {
+export interface JobRowKey {
   readonly shardId: number;
   readonly jobRowId: string;
 }
@@ -40,10 +40,10 @@ const FETCHING = '{"status":"fetching"}';
 /** A claim that was not renewed for this long belongs to a dead node. */
 const CLAIM_HELD = sql`interval '20 s'`;
 
-type Claim = JobKey & { readonly claimId: string };
+type Claim = JobRowKey & { readonly claimId: string };
 
 const { shardId, jobRowId, eventId, note, fetchedAtMs } = fetchedResults;
-const isOf = (given: Given<JobKey>) =>
+const isOf = (given: Given<JobRowKey>) =>
   and(eq(shardId, given.shardId), eq(jobRowId, given.jobRowId));
 
 const CLAIM = statement((orm, given: Given<Claim>) => {
@@ -110,7 +110,7 @@ const STORE_PART = statement((orm, given: Given<FetchedPart>) =>
     }),
 );
 
-const KEEP = statement((orm, given: Given<JobKey & FetchedResult>) =>
+const KEEP = statement((orm, given: Given<JobRowKey & FetchedResult>) =>
   orm
     .insert(fetchedResults)
     .values({
@@ -131,7 +131,7 @@ const KEEP = statement((orm, given: Given<JobKey & FetchedResult>) =>
     }),
 );
 
-const FORGET = statement((orm, given: Given<JobKey>) =>
+const FORGET = statement((orm, given: Given<JobRowKey>) =>
   orm.delete(fetchedResults).where(isOf(given)),
 );
 
@@ -157,7 +157,7 @@ export class FetchedResults {
    * moment must not use up its link.
    * @param claimId a UUID chosen by the caller; repeating it keeps the claim
    */
-  async claim(job: JobKey, claimId: string): Promise<FetchClaim> {
+  async claim(job: JobRowKey, claimId: string): Promise<FetchClaim> {
     const [row] = await this.#database.run("claim-result-fetch", (sql) =>
       CLAIM(sql, { ...job, claimId }),
     );
@@ -172,12 +172,12 @@ export class FetchedResults {
   }
 
   /** Confirms that the claimant is still fetching. */
-  async renewClaim(job: JobKey, claimId: string): Promise<void> {
+  async renewClaim(job: JobRowKey, claimId: string): Promise<void> {
     await this.#database.run("renew-result-fetch", (sql) => RENEW(sql, { ...job, claimId }));
   }
 
   /** Releases the claim; later claimants learn that a fetch was begun. */
-  async letGo(job: JobKey, claimId: string): Promise<void> {
+  async letGo(job: JobRowKey, claimId: string): Promise<void> {
     await this.#database.run("let-go-of-result-fetch", (sql) => LET_GO(sql, { ...job, claimId }));
   }
 
@@ -194,12 +194,12 @@ export class FetchedResults {
    * Records that all parts are stored: from here on the result belongs to the job, even if this
    * node dies.
    */
-  async keep(job: JobKey, fetched: FetchedResult): Promise<void> {
+  async keep(job: JobRowKey, fetched: FetchedResult): Promise<void> {
     await this.#database.run("keep-fetched-result", (sql) => KEEP(sql, { ...job, ...fetched }));
   }
 
   /** Removes the row, since the ending is recorded and has everything. */
-  async forget(job: JobKey): Promise<void> {
+  async forget(job: JobRowKey): Promise<void> {
     await this.#database.run("forget-fetched-result", (sql) => FORGET(sql, job));
   }
 

@@ -1,3 +1,4 @@
+import type { RowKey } from "../sql/row-source.ts";
 import { and, eq, isNull, notExists, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import { shardOfUuid } from "../../core/ids/ids.ts";
@@ -15,16 +16,11 @@ export interface DeletedSubscription {
   readonly jobEnded: boolean;
 }
 
-interface Key {
-  readonly shardId: number;
-  readonly id: string;
-}
-
 const subscription = alias(subscriptions, "subscription");
-const isThe = (given: Given<Key>) =>
+const isThe = (given: Given<RowKey>) =>
   and(eq(subscription.shardId, given.shardId), eq(subscription.id, given.id));
 
-const FIND_JOB = statement((orm, given: Given<Key & { projectId: string }>) =>
+const FIND_JOB = statement((orm, given: Given<RowKey & { projectId: string }>) =>
   orm
     .select({ jobRowId: subscription.jobRowId })
     .from(subscription)
@@ -44,7 +40,7 @@ const LOCK_JOB = statement((orm, given: Given<{ shardId: number; jobRowId: strin
 );
 
 // Pending, in the form of `sql/delivery-state.ts`.
-const isPendingOf = (given: Given<Key>) =>
+const isPendingOf = (given: Given<RowKey>) =>
   and(
     eq(deliveries.shardId, given.shardId),
     eq(deliveries.subscriptionId, given.id),
@@ -52,7 +48,7 @@ const isPendingOf = (given: Given<Key>) =>
   );
 
 // Delivered deliveries are unchanged: deleting afterwards takes nothing back.
-const CLOSE = statement((orm, given: Given<Key & { jobEnded: boolean }>) => {
+const CLOSE = statement((orm, given: Given<RowKey & { jobEnded: boolean }>) => {
   const owed = orm.select({ id: deliveries.id }).from(deliveries).where(isPendingOf(given));
   return orm
     .update(subscription)
@@ -66,7 +62,7 @@ const CLOSE = statement((orm, given: Given<Key & { jobEnded: boolean }>) => {
     );
 });
 
-const CANCEL_DELIVERIES = statement((orm, given: Given<Key & { nowMs: number }>) =>
+const CANCEL_DELIVERIES = statement((orm, given: Given<RowKey & { nowMs: number }>) =>
   orm
     .update(deliveries)
     .set({ status: "canceled", nextAttemptAtMs: null, finishedAtMs: timeOf(given.nowMs) })

@@ -10,7 +10,7 @@ import type { OwedDelivery } from "../writes/record-events.ts";
 import { WHOLE_RESULT } from "../writes/result-parts.ts";
 import { epochMs } from "../sql/time.ts";
 import { jobs, subscriptions } from "../schema/schema.ts";
-import { ROW_KEY, rowsOf } from "../sql/row-source.ts";
+import { ROW_KEY, type RowKey, rowsOf } from "../sql/row-source.ts";
 import type { Given } from "../sql/statement.ts";
 import { template } from "../sql/statement.ts";
 
@@ -79,15 +79,9 @@ export async function findEnding(
   return { shardId, jobRowId, closedAs, ending: row.eventId === null ? null : messageOf(row) };
 }
 
-/** Identifies a subscription. */
-interface SubscriptionKey {
-  readonly shardId: number;
-  readonly id: string;
-}
-
 // As in load-jobs.ts.
 const SETTLED = template(
-  (given: Given<{ keys: readonly SubscriptionKey[] }>) => sql<{ id: string }>`
+  (given: Given<{ keys: readonly RowKey[] }>) => sql<{ id: string }>`
 with key as materialized (select * from ${rowsOf("key", ROW_KEY, given.keys)})
 select ${subscriptions.id} from key
 join ${subscriptions} on ${subscriptions.shardId} = key."shardId" and ${subscriptions.id} = key.id
@@ -97,10 +91,7 @@ where ${jobs.endedAtMs} is not null or ${subscriptions.closedAs} is not null
 );
 
 /** The ids of subscriptions whose job has ended, and of those that were closed. */
-export async function findSettled(
-  database: Database,
-  keys: readonly SubscriptionKey[],
-): Promise<string[]> {
+export async function findSettled(database: Database, keys: readonly RowKey[]): Promise<string[]> {
   const rows = await database.run("find-settled-subscriptions", (sql) => SETTLED(sql, { keys }));
   return rows.map(({ id }) => id);
 }
