@@ -17,7 +17,7 @@ export interface ViewsOptions {
   readonly commands: CommandRouter;
 }
 
-/** Parts of the nodes' memory, as any node can show them to a person. */
+/** Parts of the nodes' memory that any node can show to a person. */
 export class Views {
   /** Status of lanes. */
   readonly lanes: LaneBoard;
