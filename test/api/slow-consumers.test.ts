@@ -60,11 +60,11 @@ it("a slow consumer holds nothing between its messages, misses none, and delays 
   // Others get everything at once, and what comes while the slow one is away.
   expect(idsOf(await read("consumer=fast&limit=100"))).toEqual(ids);
   const waiting = read("consumer=fast&wait_s=30&cursor=" + (await read("limit=100")).cursor);
-  await vi.waitFor(() => expect(api.limits.used(api.projectId, "requests_waiting")).toBe(1));
+  await expect.poll(() => api.limits.used(api.projectId, "requests_waiting")).toBe(1);
   ids.push(await message());
   await api.inboxFeed.round();
   expect(idsOf(await waiting)).toEqual(ids.slice(-1));
-  await vi.waitFor(async () => expect(await held()).toEqual(NOTHING));
+  await expect.poll(held).toEqual(NOTHING);
 
   while (slow.length < ids.length) {
     api.clock.advance(HOUR_MS);

@@ -243,7 +243,7 @@ describe("a callback that comes again", () => {
     const handle = vi.fn<() => Promise<undefined>>(() => promise);
     const { receive } = createTestReceiver({ on: handle });
     const both = [1, 2].map(() => receive(signed(eventFixture("job.failed"), { id: "msg_1" })));
-    await vi.waitFor(() => expect(handle).toHaveBeenCalled());
+    await expect.poll(() => handle).toHaveBeenCalled();
     reject(new Error("no"));
     expect((await Promise.all(both)).map(({ status }) => status)).toEqual([500, 500]);
     resolve(undefined);

@@ -248,7 +248,7 @@ function fakeResolver() {
       resolver.lookup({ host, projectId, isListed: false }).catch(() => undefined);
     },
     async answer(name: string, answer: DnsAnswer): Promise<void> {
-      await vi.waitFor(() => expect(pending.has(name)).toBe(true));
+      await expect.poll(() => pending.has(name)).toBe(true);
       pending.get(name)?.(answer);
       pending.delete(name);
     },
