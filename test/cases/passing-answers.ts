@@ -157,6 +157,20 @@ const OF_CREDENTIALS: readonly UpstreamCase[] = [
     ends: { j: { type: "job.completed" } },
     waitsMs: [60_000, 75_000],
   },
+  ...[
+    { "retry-after": "120" },
+    { "x-ratelimit-remaining": "0", "retry-after": "120" },
+    { "x-ratelimit-remaining": "0" },
+  ].map((headers: Readonly<Record<string, string>>) => ({
+    title: `a 403 with ${Object.keys(headers).join(" and ")} is a rate limit, for as long as it says`,
+    sources: ["hub4j/github-api#2009"],
+    definition: {},
+    answers: { [J]: [{ status: 403, headers, body: { message: "Forbidden" } }, DONE] },
+    forS: 300,
+    ends: { j: { type: "job.completed" } },
+    waitsMs: "retry-after" in headers ? ([120_000, 150_000] as const) : ([60_000, 75_000] as const),
+    isPaused: false,
+  })),
   {
     title: "one job's bot challenge in HTML pauses none of the other jobs of its key",
     sources: [
@@ -219,4 +233,65 @@ const OF_CREDENTIALS: readonly UpstreamCase[] = [
   },
 ];
 
-export const PASSING_ANSWERS = [...OF_ABSENCE, ...OF_CREDENTIALS];
+const PROXY_PAGE = { "content-type": "text/html" };
+
+/** An error page of a proxy before the API, in the status that the API has for a job that failed. */
+function proxyPage(status: number): Reply {
+  return { status, headers: PROXY_PAGE, body: "<html>Bad Request</html>" };
+}
+
+const STATUS_URL = { j: { status_url: "https://api.example.test/op" } };
+
+const OF_PROXIES: readonly UpstreamCase[] = [
+  ...[400, 409, 412, 422].map((status) => ({
+    title: `a page of a proxy with HTTP ${status} is no ending of an Azure operation`,
+    sources: [],
+    definition: "azure-operation",
+    baseUrl: "https://api.example.test",
+    jobs: { j: { operation_url: "https://api.example.test/op" } },
+    answers: { "/op": [{ status: 202 }, proxyPage(status), { body: { status: "Succeeded" } }] },
+    forS: 60,
+    ends: { j: { type: "job.completed" } },
+  })),
+  ...[400, 422].map((status) => ({
+    title: `a page of a proxy with HTTP ${status} in place of fal's result is no ending`,
+    sources: [],
+    definition: "fal",
+    jobs: { j: { status_url: "https://queue.fal.run/requests/j/status" } },
+    answers: {
+      "/requests/j/status": [
+        { body: { status: "COMPLETED", response_url: "https://queue.fal.run/requests/j" } },
+      ],
+      "/requests/j": [proxyPage(status), { body: { images: [] } }],
+    },
+    forS: 60,
+    ends: { j: { type: "job.completed", result: '{"images":[]}' } },
+  })),
+  {
+    title: "a page of a proxy with HTTP 422 is no ending of a statement in Snowflake",
+    sources: [],
+    definition: "snowflake",
+    baseUrl: "https://acme.snowflakecomputing.com",
+    answers: {
+      "/api/v2/statements/j": [{ status: 202, body: {} }, proxyPage(422), { body: { data: [] } }],
+    },
+    forS: 60,
+    ends: { j: { type: "job.completed" } },
+  },
+  ...[{ body: { error: "upstream timeout" } }, { body: {} }, { status: 204 }].map(
+    (reply: Reply) => ({
+      title: `an API without a definition that said "running" has not completed by ${JSON.stringify(reply)}`,
+      sources: [],
+      definition: "auto",
+      baseUrl: "https://api.example.test",
+      jobs: STATUS_URL,
+      answers: {
+        "/op": [RUNNING, reply, { body: { status: "succeeded", result: 1 } }],
+      },
+      forS: 60,
+      ends: { j: { type: "job.completed", result: '{"status":"succeeded","result":1}' } },
+    }),
+  ),
+];
+
+export const PASSING_ANSWERS = [...OF_ABSENCE, ...OF_CREDENTIALS, ...OF_PROXIES];

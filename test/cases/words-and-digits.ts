@@ -159,7 +159,20 @@ const OPERATION = "/v1/j";
 const BIGQUERY = "/bigquery/v2/projects/p/jobs/j?location=US";
 
 /** Ways to write that there is no error. */
-const NO_ERROR: readonly unknown[] = ["", "  ", {}, [], null, false, 0, { code: 0, message: "" }];
+const NO_ERROR: readonly unknown[] = [
+  "",
+  "  ",
+  "None",
+  "null",
+  {},
+  [],
+  null,
+  false,
+  0,
+  "0",
+  { code: 0, message: "" },
+  { code: "0", message: null, details: [{}] },
+];
 
 const EMPTY_ERRORS: readonly UpstreamCase[] = NO_ERROR.flatMap((error) => [
   {
@@ -209,6 +222,20 @@ const EMPTY_ERRORS: readonly UpstreamCase[] = NO_ERROR.flatMap((error) => [
     ends: { j: { type: "job.completed" } },
   },
 ]);
+
+const OK_ERRORS: readonly UpstreamCase[] = [0, "0"].flatMap((code) => {
+  const body = { name: "operations/1", done: true, error: { code, message: "OK" }, response: 1 };
+  return ["google-operation", "auto"].map((definition) => ({
+    title: `an operation (${definition}) whose error is OK, code ${JSON.stringify(code)}, has completed`,
+    sources: ["sapiom/sapiom-js#771"],
+    definition,
+    baseUrl: "https://speech.googleapis.com",
+    jobs: { j: { status_url: `https://speech.googleapis.com${OPERATION}` } },
+    answers: { [OPERATION]: [{ body }] },
+    forS: 2,
+    ends: { j: { type: "job.completed" } },
+  }));
+});
 
 const GITHUB = { j: { owner: "o", repo: "r" } };
 const GITHUB_RUN = "/repos/o/r/actions/runs/j";
@@ -407,4 +434,4 @@ const WORDS: readonly UpstreamCase[] = [
   },
 ];
 
-export const WORDS_AND_DIGITS = [...DIGITS, ...EMPTY_ERRORS, ...WORDS];
+export const WORDS_AND_DIGITS = [...DIGITS, ...EMPTY_ERRORS, ...OK_ERRORS, ...WORDS];

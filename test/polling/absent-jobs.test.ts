@@ -77,13 +77,25 @@ describe("an answer that says that the job is not there", () => {
     expect(recorded).toMatchObject([{ type: "job.completed" }]);
   });
 
-  test("the count of absent answers continues over an outage between two of them", async () => {
+  test("absent answers with outages between them, as during a deployment, are no ending", async () => {
+    const { clock, recorded, upstream, add } = start();
+    upstream.answer = (_path, poll) => {
+      if (poll === 1) return STILL;
+      if (poll > 40) return DONE;
+      return poll % 3 === 0 ? OUTAGE : MISSING;
+    };
+    add();
+    await clock.advanceSettling(1_200_000);
+    expect(recorded).toMatchObject([{ type: "job.completed", pollCount: 41 }]);
+  });
+
+  test("the count of absent answers begins again after an outage, and then goes to its end", async () => {
     const { clock, recorded, upstream, add } = start({ gone_after: { answers: 2, over_s: 1 } });
     const answers = [STILL, MISSING, OUTAGE];
     upstream.answer = (_path, poll) => answers[poll - 1] ?? MISSING;
     add();
     await clock.advanceSettling(10_000);
-    expect(recorded).toMatchObject([{ type: "job.expired", pollCount: 4 }]);
+    expect(recorded).toMatchObject([{ type: "job.expired", pollCount: 5 }]);
   });
 
   test("an absent answer may be final at once where the definition says so", async () => {

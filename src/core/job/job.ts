@@ -6,7 +6,7 @@ import {
   isConfirmed,
 } from "./absence.ts";
 import type { EndingStatus } from "../delivery/event.ts";
-import type { Observation, UpstreamTimes } from "./observation.ts";
+import type { Observation, RetryCause, UpstreamTimes } from "./observation.ts";
 import { nextPollDelayMs, pollIntervalMs, type PollSchedule } from "./poll-schedule.ts";
 import type { RawResult } from "../json/raw-result.ts";
 import type { Reach } from "../request-failure.ts";
@@ -183,12 +183,26 @@ function keepAsking(
     phase,
     progress,
     failuresInRow,
-    // An outage between two such answers says neither yes nor no.
-    absence: cause === "not_visible_yet" ? afterAbsence(absence, "job", input.nowMs) : absence,
+    absence: absenceAfter(cause, absence, input.nowMs),
     unreadable,
     sawJob: false,
     lastError: reason,
   };
+}
+
+/** An upstream that also answers with errors is not well, so what it says is missing may be there. */
+function absenceAfter(cause: RetryCause, before: Absence | null, nowMs: number): Absence | null {
+  switch (cause) {
+    case "not_visible_yet":
+      return afterAbsence(before, "job", nowMs);
+    case "upstream_fault":
+    case "unusable_answer":
+    case "unreadable_answer":
+      return null;
+    case "rate_limited":
+    case "not_sent":
+      return before;
+  }
 }
 
 function absent(input: PollInput, observation: Extract<Observation, { kind: "absent" }>): JobStep {

@@ -71,6 +71,9 @@ export function withNote(reason: string, asked: AskedWait | null): string {
 /** True when a response names a rate limit; some send it as 403 without any header that says so. */
 const SAYS_RATE_LIMIT = /rate.?limit|too many requests|throttl/i;
 
+/** How many requests a limit still allows. */
+const REMAINING_HEADERS = ["x-ratelimit-remaining", "ratelimit-remaining"];
+
 /** How long such an upstream is not polled. */
 const RATE_LIMIT_WAIT_MS = 60_000;
 
@@ -78,9 +81,18 @@ const RATE_LIMIT_WAIT_MS = 60_000;
 export function refusedCredential(answered: ResponseContext): Observation {
   const { status } = answered.answer;
   const reason = describe(answered);
-  if (SAYS_RATE_LIMIT.test(reason)) return retry(answered, "rate_limited", RATE_LIMIT_WAIT_MS);
+  if (SAYS_RATE_LIMIT.test(reason) || (status === 403 && asksToWait(answered))) {
+    return retry(answered, "rate_limited", RATE_LIMIT_WAIT_MS);
+  }
   const isPlain = answered.body.kind === "json" && status !== 403;
   return { kind: "credential_rejected", reason, isPlain };
+}
+
+/** A key that may not do something is not told to do it later. */
+function asksToWait(answered: ResponseContext): boolean {
+  const { headers } = answered.answer;
+  const isUsedUp = REMAINING_HEADERS.some((name) => headers[name] === "0");
+  return isUsedUp || readAskedWait(answered) !== null;
 }
 
 /** How long the response asks to wait, or null. */

@@ -21,6 +21,14 @@ function rulesAt(pointer: string): ProviderDefinitionSource["rules"] {
       observe: "completed",
     },
     { http_status: SUCCESS, all: [{ ...word, contains: "fail" }], observe: "failed" },
+    {
+      http_status: 200,
+      all: [{ ...word, in: PENDING }],
+      observe: "running",
+      phase: "pending",
+      remember: "word",
+    },
+    { http_status: 200, all: [{ ...word, exists: true }], observe: "running", remember: "word" },
     { http_status: SUCCESS, all: [{ ...word, in: PENDING }], observe: "running", phase: "pending" },
     { http_status: SUCCESS, all: [{ ...word, exists: true }], observe: "running" },
   ];
@@ -51,6 +59,12 @@ export const auto = {
       all: [DONE, { pointer: "/error/code", eq: 1 }],
       observe: "canceled",
     },
+    {
+      note: "google.rpc.Code 0 is OK, whatever the message says.",
+      http_status: 200,
+      all: [DONE, { pointer: "/error/code", in: [0, "0"] }],
+      observe: "completed",
+    },
     { http_status: 200, all: [DONE, { pointer: "/error", empty: false }], observe: "failed" },
     { http_status: 200, all: [DONE], observe: "completed" },
     { http_status: 200, all: [{ pointer: "/done", eq: false }], observe: "running" },
@@ -62,6 +76,24 @@ export const auto = {
       observe: "running",
     },
     { note: "Location: not done.", http_status: 202, observe: "running" },
+    {
+      note: "An API that says by a word how its jobs go: an empty answer is no ending.",
+      http_status: SUCCESS,
+      remembered: "word",
+      all: [
+        { pointer: "", exists: true },
+        { pointer: "", empty: true },
+      ],
+      observe: "running",
+    },
+    { http_status: 204, remembered: "word", observe: "running" },
+    {
+      note: "Neither is an error that comes without the word.",
+      http_status: SUCCESS,
+      remembered: "word",
+      all: [{ pointer: "/error", empty: false }],
+      observe: "retry",
+    },
     { note: "Location: done, perhaps without a word.", http_status: SUCCESS, observe: "completed" },
   ],
   extract: {

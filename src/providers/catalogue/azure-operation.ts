@@ -112,16 +112,17 @@ export const azureOperation = {
     { http_status: SUCCESS, all: [{ ...STATE, ...CANCELED_OR_ABORTED }], observe: "canceled" },
     { http_status: SUCCESS, all: [{ ...STATE, exists: true }], observe: "running" },
     { note: "Location: done, perhaps without a word.", http_status: SUCCESS, observe: "completed" },
-    {
-      note: "Location: the operation's own error.",
+    ...["/error", "/code"].map((pointer) => ({
+      note: "Location: the operation's own error; without one it is that of a proxy on the way.",
       http_status: [400, 409, 412, 422],
-      observe: "failed",
-    },
+      all: [{ pointer, empty: false }],
+      observe: "failed" as const,
+    })),
   ],
   extract: {
     status: ["/status"],
     progress: { percent: "/percentComplete" },
-    error: ["/error", "/properties/error"],
+    error: ["/error", "/properties/error", "/message"],
     created_at: ["/startTime", "/createdDateTime"],
     updated_at: ["/endTime", "/lastUpdatedDateTime"],
   },

@@ -59,10 +59,9 @@ export const fal = {
     kind: "request",
     request: { url_at: ["/response_url"] },
     rules: [
-      { http_status: [400, 422], observe: "failed" },
       {
-        note: "The model threw; without a detail it is the queue that has an outage.",
-        http_status: 500,
+        note: "The model refused its input or threw; without a detail it is the queue, or a proxy before it.",
+        http_status: [400, 422, 500],
         all: [{ pointer: "/detail", empty: false }],
         observe: "failed",
       },

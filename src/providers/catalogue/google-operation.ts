@@ -39,6 +39,12 @@ export const googleOperation = {
       all: [DONE, { pointer: "/error/code", eq: 1 }],
       observe: "canceled",
     },
+    {
+      note: "google.rpc.Code 0 is OK, whatever the message says.",
+      http_status: 200,
+      all: [DONE, { pointer: "/error/code", in: [0, "0"] }],
+      observe: "completed",
+    },
     { http_status: 200, all: [DONE, { pointer: "/error", empty: false }], observe: "failed" },
     { http_status: 200, all: [DONE], observe: "completed" },
     {

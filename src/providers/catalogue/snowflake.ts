@@ -47,7 +47,7 @@ export const snowflake = {
       all: [{ ...CODE, eq: "000709" }],
       observe: "not_found",
     },
-    { http_status: 422, observe: "failed" },
+    { http_status: 422, all: [{ ...CODE, empty: false }], observe: "failed" },
     {
       note: "The statement's own timeout, not that of the request.",
       http_status: 408,

@@ -40,7 +40,8 @@ const TESTS = {
     .boolean()
     .optional()
     .describe(
-      'Whether the value there says nothing: null, false, 0, "", blanks, or a list or object of ' +
+      'Whether the value there says nothing: null, false, 0, "", blanks, "0", "null", "none", ' +
+        '"undefined", or a list or object of ' +
         "nothing else; no value at all is empty too.",
     ),
   contains: z

@@ -55,9 +55,12 @@ export function isPresent(value: unknown): boolean {
 
 const CONTENT_DEPTH_MAX = 10;
 const CONTENT_VALUES_MAX = 1000;
+/** Texts that languages write for a value that says nothing. */
+const EMPTY_WORDS: ReadonlySet<string> = new Set(["0", "null", "none", "undefined"]);
+const EMPTY_WORD_CHARACTERS_MAX = 9;
 
 /**
- * True when a value has content: `"error": ""`, `{}`, `[]`, `false`, `0` and `{"code": 0,
+ * True when a value has content: `"error": ""`, `"None"`, `{}`, `[]`, `false`, `0` and `{"code": 0,
  * "message": ""}` are all ways to write that there is no error. Values that are too deep or too
  * long to be searched count as content.
  */
@@ -76,8 +79,14 @@ interface Search {
 }
 
 function saysSomething(value: unknown, steps: Steps): boolean {
-  if (typeof value === "string") return steps.scan(value.length) && value.trim() !== "";
+  if (typeof value === "string") return steps.scan(value.length) && !isEmptyText(value.trim());
   return steps.spend(1) && isPresent(value) && value !== false && value !== 0;
+}
+
+function isEmptyText(text: string): boolean {
+  return (
+    text.length <= EMPTY_WORD_CHARACTERS_MAX && (text === "" || EMPTY_WORDS.has(text.toLowerCase()))
+  );
 }
 
 function holdsSomething(

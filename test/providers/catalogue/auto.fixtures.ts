@@ -21,6 +21,16 @@ function answersAt(place: string, wrap: (word: string) => object): Record<string
       means: { failed: NO_REASON },
     },
     [`${place}: queued`]: { body: wrap("queued"), means: { running: "pending" } },
+    [`${place}: queued, with 202`]: {
+      status: 202,
+      body: wrap("queued"),
+      means: { running: "pending" },
+    },
+    [`${place}: a word that may mean anything, with 202`]: {
+      status: 202,
+      body: wrap("Crunching"),
+      means: { running: "processing", unknown_status: "Crunching" },
+    },
     [`${place}: a word that may mean anything`]: {
       body: wrap("Crunching"),
       means: { running: "processing", unknown_status: "Crunching" },
@@ -52,6 +62,12 @@ export const autoFixtures = {
       body: { name: "operations/1", done: true, response: { a: 1 } },
       means: { completed: { name: "operations/1", done: true, response: { a: 1 } } },
     },
+    "a Google operation: done, its error being OK": {
+      body: { name: "operations/1", done: true, error: { code: 0, message: "OK" } },
+      means: {
+        completed: { name: "operations/1", done: true, error: { code: 0, message: "OK" } },
+      },
+    },
     "a Google operation: not done": {
       body: { name: "operations/1", done: false },
       means: { running: "processing" },
@@ -62,6 +78,22 @@ export const autoFixtures = {
     },
     "Location: not done": { status: 202, body: "", means: { running: "processing" } },
     "Location: done": { body: { rows: [1] }, means: { completed: { rows: [1] } } },
+    "an empty answer of an API that says by a word how its jobs go": {
+      body: {},
+      remembered: "word",
+      means: { running: "processing" },
+    },
+    "the same without a body": {
+      status: 204,
+      body: "",
+      remembered: "word",
+      means: { running: "processing" },
+    },
+    "an error of such an API that comes without the word": {
+      body: { error: "The queue is restarting." },
+      remembered: "word",
+      means: { retry: "upstream_fault", says: "HTTP 200: The queue is restarting." },
+    },
     "too many requests": {
       status: 429,
       headers: { "retry-after": "1" },

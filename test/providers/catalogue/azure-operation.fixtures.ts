@@ -101,6 +101,17 @@ export const azureOperationFixtures = {
       body: { error: { code: "SkuNotAvailable", message: "The SKU is not available in westus." } },
       means: { failed: "The SKU is not available in westus. (SkuNotAvailable)" },
     },
+    "Location: failed, in the form of an older service": {
+      status: 409,
+      body: { code: "SkuNotAvailable", message: "The SKU is not available in westus." },
+      means: { failed: "The SKU is not available in westus." },
+    },
+    "a proxy's error": {
+      status: 400,
+      headers: { "content-type": "text/html" },
+      body: "<html>Bad Request</html>",
+      means: { retry: "unusable_answer", says: "HTTP 400 (text/html)" },
+    },
     "resource: being made": { body: resource("Creating"), means: { running: "processing" } },
     "resource: made": { body: resource("Succeeded"), means: { completed: resource("Succeeded") } },
     "resource: made in part": {
