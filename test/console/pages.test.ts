@@ -128,6 +128,21 @@ describe("every page", () => {
   });
 });
 
+describe("cells of lists without a value", () => {
+  test.each([
+    ["events", "Error"],
+    ["jobs", "Error"],
+    ["deliveries?status=delivered", "Last error"],
+  ])("an empty cell is left out with its title on a phone: %s, %s", async (path, title) => {
+    const text = await reader.open(`/console/${path}`);
+    const cells = text.matchAll(/class="([^"]*)"\s+data-title="([^"]*)"\s*>\s*<\/td>/g);
+    for (const [, classes = "", of] of cells) expect(classes, of).toContain("none");
+    // A cell with an element in it has its title, even if the element is empty.
+    const inside = new RegExp(`data-title="${title}"\\s*>\\s*<span[^>]*>\\s*</span>`);
+    expect(text).not.toMatch(inside);
+  });
+});
+
 describe("the assets of pages", () => {
   test("the assets of the pages are small, cached for good, and compressed", async () => {
     const text = await admin.open("/console/jobs");

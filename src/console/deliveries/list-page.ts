@@ -101,7 +101,7 @@ function fields(filter: Filter): Markup {
   ${select("status", "Status", statusOptions(DELIVERY_STATUSES), filter.status)}
   ${select("event", "Event", statusOptions(EVENT_TYPES), filter.event)}
   ${select("error", "Last error", statusOptions(ATTEMPT_ERROR_CODES), filter.error)}
-  ${textField("origin", "Callback URL", filter.origin, { placeholder: "https://app.example.com" })}
+  ${textField("origin", "Callback URL", filter.origin, { placeholder: "https://…" })}
   ${select("period", "Created", PERIOD_OPTIONS, filter.period)}`;
 }
 

@@ -41,7 +41,7 @@ export const redeliveryListPage = definePage({
                   >`,
               },
               { title: "Only counted", cell: (one) => (one.dry_run ? "yes" : "") },
-              { title: "Status", cell: (one) => words(one.filter.status) },
+              { title: "Deliveries", cell: (one) => words(one.filter.status) },
               {
                 title: "Matched",
                 isNumber: true,

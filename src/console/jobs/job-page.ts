@@ -8,6 +8,7 @@ import { jsonView } from "../view/json-view.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card, copy, facts, mono } from "../view/parts.ts";
 import { sentence, time } from "../view/time.ts";
+import { adviceOf } from "../view/waits.ts";
 import { resultView } from "./result-view.ts";
 import { subscriptionCard } from "./subscription-card.ts";
 import { timeline } from "./timeline.ts";
@@ -90,7 +91,7 @@ function why(explanation: JobExplanation, request: PageRequest): Markup {
       ${sentence(summary)}
       ${isUnknown && !isForOutsiders(request) ? html`<strong>${UNKNOWN_STATUS}</strong>` : NOTHING}
     </p>
-    ${isForOutsiders(request) ? NOTHING : html`<p class="quiet">${sentence(action)}</p>`}
+    ${isForOutsiders(request) ? NOTHING : html`<p class="quiet">${sentence(adviceOf(action))}</p>`}
     ${nextSteps(explanation, request)}
     ${open !== undefined && may(request, "subscriptions:write") ? liveActions(open, request) : NOTHING}
   </section>`;

@@ -17,6 +17,7 @@ import { select, textField } from "../view/forms.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { command, emptyState, mono, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
+import { waitOf } from "../view/waits.ts";
 import { ApiProblem, type GatewayApi } from "../http/gateway-api.ts";
 
 const PAGE_SIZE = 50;
@@ -148,7 +149,15 @@ function list(page: Page<Job>, filter: Filter, request: PageRequest): Markup {
         title: "Provider",
         cell: (job) => html`${job.provider} <span class="quiet">${job.connection}</span>`,
       },
-      { title: "Waits for", cell: (job) => waits(job) },
+      {
+        title: "Waits for",
+        cell: ({ waiting_for: cause }) => (cause === null ? NOTHING : waitOf(cause)),
+      },
+      {
+        title: "Error",
+        cell: ({ last_error: error }) =>
+          error === null ? NOTHING : html`<span class="error" title="${error}">${error}</span>`,
+      },
       { title: "Polls", isNumber: true, cell: (job) => job.poll_count.toLocaleString("en-US") },
       { title: "Created", cell: (job) => time(job.created_at) },
       { title: "Ended", cell: (job) => time(job.ended_at) },
@@ -156,11 +165,6 @@ function list(page: Page<Job>, filter: Filter, request: PageRequest): Markup {
     data,
   )}
   ${listPager(request, place, next)}`;
-}
-
-function waits({ waiting_for: cause, last_error: error }: Job): Markup {
-  const text = cause === null ? NOTHING : html`${words(cause)}`;
-  return error === null ? text : html`${text} <span class="error" title="${error}">${error}</span>`;
 }
 
 function nothingFound(filter: Filter, { links, publicUrl }: PageRequest): Markup {

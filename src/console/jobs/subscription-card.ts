@@ -1,12 +1,13 @@
 import { html } from "hono/html";
 import type { Attempt, Delivery, ExplainedSubscription } from "../http/models.ts";
 import { isForOutsiders, mayRedeliver, type PageRequest } from "../http/page.ts";
-import { badge, status, words } from "../view/badge.ts";
+import { badge, status } from "../view/badge.ts";
 import { confirmButton } from "../view/forms.ts";
 import { jsonView } from "../view/json-view.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { copy, facts, mono, pre } from "../view/parts.ts";
 import { duration, sentence, time } from "../view/time.ts";
+import { adviceOf, waitOf } from "../view/waits.ts";
 import { isTaken, outcomeOf } from "./timeline.ts";
 
 /** A subscription with its deliveries, each with its attempts and what was sent. */
@@ -36,14 +37,14 @@ export function subscriptionCard(
       isAlone
         ? NOTHING
         : html`<p>${sentence(summary)}</p>
-            ${isForOutsiders(request) ? NOTHING : html`<p class="quiet">${sentence(action)}</p>`}`
+            ${isForOutsiders(request) ? NOTHING : html`<p class="quiet">${sentence(adviceOf(action))}</p>`}`
     }
     ${facts([
       ["Id", mono(subscription.id, { isCopied: true })],
       ["Created", time(subscription.created_at)],
       ["Events", subscription.events.join(", ")],
       ["Payload", subscription.payload],
-      ["Waits for", explained.waiting_for && words(explained.waiting_for)],
+      ["Waits for", explained.waiting_for && waitOf(explained.waiting_for)],
       ["Not before", explained.not_before && time(explained.not_before)],
       ["Trace", mono(subscription.trace_id)],
       ["Recognized by", subscription.recognized_by && mono(subscription.recognized_by)],

@@ -3,7 +3,7 @@ import { SUBSCRIPTION_STATUSES } from "../../api/http/response-schemas.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import type { Page, Subscription } from "../http/models.ts";
 import { definePage, isForOutsiders, type PageRequest } from "../http/page.ts";
-import { status, words } from "../view/badge.ts";
+import { status } from "../view/badge.ts";
 import {
   beginOf,
   filterForm,
@@ -18,6 +18,7 @@ import { select, textField } from "../view/forms.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { emptyState, mono, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
+import { waitOf } from "../view/waits.ts";
 import { statusOptions } from "./list-page.ts";
 
 const PAGE_SIZE = 50;
@@ -65,7 +66,7 @@ function fields(filter: Filter, request: PageRequest): Markup {
     isForOutsiders(request) ? NOTHING : textField("metadata", "Metadata", filter.metadata, metadata)
   }
   ${textField("origin", "Callback URL", filter.origin, {
-    placeholder: "https://app.example.com",
+    placeholder: "https://…",
   })}
   ${select("status", "Status", statusOptions(SUBSCRIPTION_STATUSES), filter.status)}
   ${textField("job", "Job id", filter.job, { placeholder: "any" })}
@@ -100,7 +101,7 @@ function list(page: Page<Row>, filter: Filter, request: PageRequest): Markup {
         title: "Job status",
         cell: (one) =>
           html`${status(one.job.status)}
-          ${one.job.waiting_for === null ? "" : words(one.job.waiting_for)}`,
+          ${one.job.waiting_for === null ? "" : html`waits for ${waitOf(one.job.waiting_for)}`}`,
       },
       { title: "Created", cell: (one) => time(one.created_at) },
     ],

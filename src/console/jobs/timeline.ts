@@ -4,6 +4,7 @@ import { isForOutsiders, type PageRequest } from "../http/page.ts";
 import { type Tone, words } from "../view/badge.ts";
 import type { Markup } from "../view/markup.ts";
 import { duration, time } from "../view/time.ts";
+import { waitOf } from "../view/waits.ts";
 
 interface Step {
   readonly at: string;
@@ -65,7 +66,7 @@ function next({ job, subscriptions }: JobExplanation): Markup {
   const notBefore = waiting?.not_before ?? job.not_before;
   return html`<li class="next">
     <span class="at">${notBefore === null ? "soon" : time(notBefore)}</span>
-    <span>Waits for: ${words(cause)}</span>
+    <span>Waits for ${waitOf(cause)}</span>
   </li>`;
 }
 

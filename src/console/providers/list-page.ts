@@ -99,7 +99,7 @@ function nothingFound(isSearched: boolean, { links }: PageRequest): Markup {
 
 function newOne({ links }: PageRequest): Markup {
   return html`<form class="filter spaced" method="get" action="${links.to("provider-new")}">
-    ${textField("name", "Define one of your own", "", { placeholder: "acme-jobs" })}
+    ${textField("name", "New definition", "", { placeholder: "acme-jobs" })}
     <button>Begin</button>
   </form>`;
 }

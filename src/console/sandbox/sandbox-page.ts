@@ -23,6 +23,7 @@ import { jsonView } from "../view/json-view.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card, facts, mono, pre } from "../view/parts.ts";
 import { time } from "../view/time.ts";
+import { waitOf } from "../view/waits.ts";
 
 const SCOPE = "subscriptions:write";
 const RUN_BYTES = 6;
@@ -220,7 +221,7 @@ function runFacts(
     ["Job status", status(job.status)],
     ["Polls", job.poll_count.toLocaleString("en-US")],
     ["Callback", status(of)],
-    ["Waits for", job.waiting_for && words(job.waiting_for)],
+    ["Waits for", job.waiting_for && waitOf(job.waiting_for)],
     ["Last error", job.last_error],
     ["Subscription", mono(id, { isCopied: true })],
   ]);

@@ -43,7 +43,7 @@ export const auditPage = definePage({
 
 function detailsOf({ details }: AuditEntry): string {
   const given = Object.entries(details).filter(([, value]) => value !== null);
-  return given.map(([name, value]) => `${name}: ${String(value)}`).join("; ");
+  return given.map(([name, value]) => `${name}: ${[value].flat().join(", ")}`).join("; ");
 }
 
 function actorOf({ actor }: AuditEntry): Markup {

@@ -62,10 +62,10 @@ export const eventListPage = definePage({
                 { title: "Provider", cell: (event) => event.data.provider },
                 {
                   title: "Error",
-                  cell: (event) =>
-                    html`<span class="error" title="${event.data.error ?? ""}"
-                      >${event.data.error ?? ""}</span
-                    >`,
+                  cell: ({ data: { error = null } }) =>
+                    error === null
+                      ? NOTHING
+                      : html`<span class="error" title="${error}">${error}</span>`,
                 },
               ],
               page.data,

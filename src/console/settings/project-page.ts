@@ -28,11 +28,11 @@ export const projectPage = definePage({
       section: "project",
       body: html`<header class="title"><h1>Project ${project.name}</h1></header>
         <div class="columns">
-          <div>${card("Limits", limitTable(project))}</div>
           <div>
             ${card("Project", projectFacts(project))}
             ${card("Settings", settingsForm(project, request))}
           </div>
+          <div>${card("Limits", limitTable(project))}</div>
         </div>`,
     };
   },

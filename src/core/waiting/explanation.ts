@@ -168,7 +168,7 @@ function explainDelivered({
     return over(
       "delivered",
       `The event was stored in the inbox ${inbox}.`,
-      `Read it with GET /v1/inboxes/${inbox}/messages, or ringback inbox read ${inbox}. To get it again ` +
+      `Read it with ringback inbox read ${inbox}, or GET /v1/inboxes/${inbox}/messages. To get it again ` +
         `at the end of the inbox, ${REDELIVER}`,
     );
   }
@@ -272,14 +272,14 @@ function explainWait(
       return {
         reason: "credential_rejected",
         summary: `The provider ${provider} refused the credential of the connection ${connection} for this job.${error}${next}`,
-        action: "Check that the credential may read this job; PATCH the connection with a new one.",
+        action: "Check that the credential may read this job; give the connection a new one.",
       };
     case "connection_paused":
       return {
         reason: "connection_paused",
         summary: `The connection ${connection} is paused${job.pausedReason === null ? "" : `: ${sentence(job.pausedReason)}`}${job.pausedReason === null ? "." : ""} None of its jobs are polled.${notBeforeMs === null ? "" : ` One job is asked again at ${isoOf(notBeforeMs)}.`}`,
         action:
-          "PATCH the connection with a new credential, or with state active; its jobs resume " +
+          "Give the connection a new credential, or set its state to active; its jobs resume " +
           "within a second.",
       };
     case "connection_unusable":
@@ -288,7 +288,7 @@ function explainWait(
         summary: `The connection ${connection} can't be used.${error}`,
         action:
           "If it was deleted, create it again and subscribe again; otherwise set its credential " +
-          "again with PATCH.",
+          "again.",
       };
     case "rate_limit":
       return {
