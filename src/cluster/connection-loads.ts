@@ -68,7 +68,7 @@ export class ConnectionLoads {
     const answers = await Promise.all(
       others.map(async ({ id, shardId }) => ({
         id,
-        loads: await inspector.inspectLoads(database, { shardId, projectId }),
+        loads: await inspector.inspectLoads({ shardId, projectId }),
       })),
     );
     const own = { id: nodeId, loads: upstreams.loadsOf(projectId) };

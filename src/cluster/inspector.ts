@@ -1,7 +1,6 @@
 import type { JobRowKey } from "../store/jobs/fetched-results.ts";
 import type { HeldState } from "../core/waiting/delivery-wait.ts";
 import type { Outbox } from "../delivery/outbox/outbox.ts";
-import { EqualShares } from "../lanes/shares/equal-shares.ts";
 import type { CommandRouter } from "../intake/command-router.ts";
 import type { RawAnswer, RawAnswers } from "../polling/watch/raw-answers.ts";
 import type { LiveJobView, WatchList } from "../polling/watch/list.ts";
@@ -10,12 +9,12 @@ import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
 import {
-  answerInspection,
-  askInspection,
+  answerInspections,
   findInspections,
+  type InspectionAnswer,
   type InspectionRequest,
-  takeAnswers,
 } from "../store/inspections.ts";
+import { OwnerQuestions } from "./owner-questions.ts";
 
 /** The owner's knowledge of a job and its deliveries beyond the database. */
 export interface Inspection {
@@ -44,9 +43,6 @@ export interface InspectorOptions {
   readonly commands: Pick<CommandRouter, "send">;
 }
 
-/** Owners empty their mailboxes four times a second. */
-const ANSWERED_WITHIN_MS = 1_500;
-const LOOK_INTERVAL_MS = 75;
 /**
  * For all requests together, and of a project as many as it leaves free; further ones are answered from
  * the database alone.
@@ -56,32 +52,33 @@ const BUSY_MAX = 1_000;
 
 /**
  * Asks the owner of a job for its state in memory: this node directly, another one by a command in
- * its mailbox and an answer in the database. One statement at a time looks for all the answers.
+ * its mailbox and an answer in the database.
  */
 export class Inspector {
   readonly #runtime: Runtime;
   readonly #options: InspectorOptions;
-  readonly #waiting = new Map<string, (answer: string | null) => void>();
-  readonly #shares = new EqualShares("inspections", WAITING_MAX);
-  #isLooking = false;
+  readonly #questions: OwnerQuestions;
 
   constructor(runtime: Runtime, options: InspectorOptions) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#questions = new OwnerQuestions(runtime, {
+      ...options,
+      command: "inspect",
+      resource: "inspections",
+      waitingMax: WAITING_MAX,
+    });
   }
 
   /** Null when the owner did not answer in time, or too many questions are open. */
-  async inspect(
-    database: Database,
-    { projectId, ...job }: JobRowKey & { readonly projectId: string },
-  ): Promise<Inspection | null> {
+  async inspect({
+    projectId,
+    ...job
+  }: JobRowKey & { readonly projectId: string }): Promise<Inspection | null> {
     const { shardId, jobRowId } = job;
     if (this.#options.shards.has(shardId)) return this.#look(job);
-    const answer = await this.#ask(database, projectId, {
-      kind: "job",
-      shardId,
-      subjectId: jobRowId,
-    });
+    const question = { kind: "job" as const, shardId, subjectId: jobRowId, knownState: null };
+    const answer = await this.#questions.ask(projectId, question);
     // Written by this class, on a node of this release or an adjacent one.
     return answer === null ? null : (JSON.parse(answer) as Inspection);
   }
@@ -91,15 +88,15 @@ export class Inspector {
    * @param shardId one of that node's shards
    * @returns null when it did not answer in time, or is of the previous release
    */
-  async inspectLoads(
-    database: Database,
-    { shardId, projectId }: { readonly shardId: number; readonly projectId: string },
-  ): Promise<readonly NamedLoad[] | null> {
-    const answer = await this.#ask(database, projectId, {
-      kind: "loads",
-      shardId,
-      subjectId: projectId,
-    });
+  async inspectLoads({
+    shardId,
+    projectId,
+  }: {
+    readonly shardId: number;
+    readonly projectId: string;
+  }): Promise<readonly NamedLoad[] | null> {
+    const question = { kind: "loads" as const, shardId, subjectId: projectId, knownState: null };
+    const answer = await this.#questions.ask(projectId, question);
     if (answer === null) return null;
     return (JSON.parse(answer) as Partial<LoadsAnswer>).loads ?? null;
   }
@@ -108,47 +105,24 @@ export class Inspector {
   async answer(questions: readonly { readonly id: string }[]): Promise<void> {
     const { database } = this.#options;
     const ids = questions.map(({ id }) => id);
+    const answers: InspectionAnswer[] = [];
     for (const question of await findInspections(database, ids)) {
-      const answer = JSON.stringify(this.#answerTo(question));
-      await answerInspection(database, { id: question.id, answer });
+      const answer = this.#answerTo(question);
+      if (answer !== null) answers.push({ id: question.id, answer: JSON.stringify(answer) });
     }
+    await answerInspections(database, answers);
   }
 
-  #answerTo({ kind, shardId, subjectId }: InspectionRequest): Inspection | LoadsAnswer {
+  /** Null for what is asked in another way. */
+  #answerTo({ kind, shardId, subjectId }: InspectionRequest): Inspection | LoadsAnswer | null {
     switch (kind) {
       case "job":
         return this.#look({ shardId, jobRowId: subjectId });
       case "loads":
         return { loads: this.#options.upstreams.loadsOf(subjectId) };
+      case "status":
+        return null;
     }
-  }
-
-  async #ask(
-    database: Database,
-    projectId: string,
-    question: Omit<InspectionRequest, "id">,
-  ): Promise<string | null> {
-    const { uuids, clock, log } = this.#runtime;
-    if (!this.#shares.tryTake(projectId)) return null;
-    const { shardId } = question;
-    const id = uuids(clock.now(), shardId);
-    const { promise, resolve } = Promise.withResolvers<string | null>();
-    const settle = (answer: string | null): void => {
-      timer.cancel();
-      if (this.#waiting.delete(id)) this.#shares.giveBack(projectId);
-      resolve(answer);
-    };
-    const timer = clock.setTimer(ANSWERED_WITHIN_MS, () => settle(null));
-    this.#waiting.set(id, settle);
-    try {
-      await askInspection(database, { id, ...question });
-      await this.#options.commands.send("inspect", [{ shardId, id }]);
-    } catch (error) {
-      log.debug({ err: error }, "another node could not be asked");
-      settle(null);
-    }
-    this.#lookSoon();
-    return promise;
   }
 
   #look({ shardId, jobRowId }: JobRowKey): Inspection {
@@ -159,29 +133,5 @@ export class Inspector {
       rawAnswer: rawAnswers.ask(jobRowId, watches.projectOf(shardId, jobRowId)),
       busy: outbox.busyOfShard(shardId, BUSY_MAX),
     };
-  }
-
-  #lookSoon(): void {
-    if (this.#isLooking || this.#waiting.size === 0) return;
-    this.#isLooking = true;
-    this.#runtime.clock.setTimer(LOOK_INTERVAL_MS, () => {
-      void this.#takeAnswers().finally(() => {
-        this.#isLooking = false;
-        this.#lookSoon();
-      });
-    });
-  }
-
-  /** Never rejects: each waiting request gives up by its own deadline. */
-  async #takeAnswers(): Promise<void> {
-    const { database } = this.#options;
-    if (this.#waiting.size === 0) return;
-    try {
-      for (const { id, answer } of await takeAnswers(database, [...this.#waiting.keys()])) {
-        if (answer !== null) this.#waiting.get(id)?.(answer);
-      }
-    } catch (error) {
-      this.#runtime.log.debug({ err: error }, "answers of other nodes could not be read");
-    }
   }
 }

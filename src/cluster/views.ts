@@ -7,23 +7,27 @@ import type { Database } from "../store/db/database.ts";
 import { ConnectionLoads } from "./connection-loads.ts";
 import { Inspector } from "./inspector.ts";
 import { LaneBoard } from "./lane-board.ts";
+import { WatchedStatuses } from "./watched-statuses.ts";
 
 export interface ViewsOptions {
   readonly nodeId: string;
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;
+  readonly hasNeighbors: () => boolean;
   readonly poller: Poller;
   readonly outbox: Outbox;
   readonly commands: CommandRouter;
 }
 
-/** Parts of the nodes' memory that any node can show to a person. */
+/** Parts of the nodes' memory that any node can show. */
 export class Views {
   /** Status of lanes. */
   readonly lanes: LaneBoard;
   /** Asks whichever node owns a job for its state there. */
   readonly inspector: Inspector;
   readonly connectionLoads: ConnectionLoads;
+  /** The latest answers about watched jobs. */
+  readonly statuses: WatchedStatuses;
 
   constructor(runtime: Runtime, options: ViewsOptions) {
     const { watches, rawAnswers } = options.poller;
@@ -35,5 +39,6 @@ export class Views {
       upstreams,
       inspector: this.inspector,
     });
+    this.statuses = new WatchedStatuses(runtime, options);
   }
 }

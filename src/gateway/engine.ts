@@ -150,7 +150,9 @@ export class Engine {
     });
     const { commands, liveJobs } = this.intake;
     const { outbox } = deliveryLoop;
-    this.views = new Views(runtime, { nodeId, database, shards, poller, outbox, commands });
+    const hasNeighbors = (): boolean => this.#changes.hasNeighbors;
+    const shown = { nodeId, database, shards, hasNeighbors, poller, outbox, commands };
+    this.views = new Views(runtime, shown);
     this.#mail = this.#buildMail(signals.mail, activity);
     this.redeliveries = new RedeliveryRunner(runtime, {
       changes: signals.redeliveries,
@@ -201,6 +203,7 @@ export class Engine {
   /** Ends the requests that wait for something to happen, and keeps none for long from now on. */
   endWaits(): void {
     this.waits.beginStopping();
+    this.views.statuses.beginStopping();
   }
 
   /**
@@ -272,7 +275,7 @@ export class Engine {
   }
 
   #buildMail(changes: ChangeSignal, activity: ShardActivity): MailboxReader {
-    const { lanes, inspector } = this.views;
+    const { lanes, inspector, statuses } = this.views;
     return new MailboxReader(this.#runtime, {
       changes,
       hasNeighbors: () => this.#changes.hasNeighbors,
@@ -282,6 +285,7 @@ export class Engine {
       handlers: {
         ...this.intake.commands.handlers,
         inspect: (questions) => inspector.answer(questions),
+        observe: (questions) => statuses.answer(questions),
         tryOrigin: (reports) => lanes.tryReported(reports),
       },
     });

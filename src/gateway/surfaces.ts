@@ -180,7 +180,6 @@ function buildSandbox(
 
 function buildVia(runtime: Runtime, options: SurfacesOptions, services: ApiServices): Via {
   const { config, database, engine, memory, upstreamClient } = options;
-  const { watches, observed } = engine.poller;
   const { connections, projects, providers } = engine.directories;
   return new Via(runtime, {
     api: submitThrough(services, {
@@ -192,10 +191,9 @@ function buildVia(runtime: Runtime, options: SurfacesOptions, services: ApiServi
     publicUrl: config.publicUrl,
     connections,
     providers,
-    upstreamOf: (connectionId) => watches.upstream(connectionId),
+    upstreamOf: (connectionId) => engine.poller.watches.upstream(connectionId),
     statuses: {
-      watches,
-      observed,
+      latest: engine.views.statuses,
       findLiveJobs: (connectionId, jobId) =>
         withDeadline(runtime.clock, REQUEST_DEADLINE_MS, (deadline) => {
           const shardId = shardOfJob(connectionId, jobId);

@@ -24,7 +24,7 @@ export class CommandRouter {
   readonly #runtime: Runtime;
   readonly #options: CommandRouterOptions;
   /** Carries out the commands of other nodes. */
-  readonly handlers: Omit<CommandHandlers, "inspect" | "tryOrigin">;
+  readonly handlers: Omit<CommandHandlers, "inspect" | "observe" | "tryOrigin">;
 
   constructor(runtime: Runtime, options: CommandRouterOptions) {
     this.#runtime = runtime;

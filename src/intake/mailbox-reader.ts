@@ -21,6 +21,8 @@ export interface CommandHandlers {
   deliver(deliveries: readonly RowKey[]): Promise<void>;
   /** Another node asks what is known here of jobs; the keys name its questions. */
   inspect(questions: readonly RowKey[]): Promise<void>;
+  /** Another node asks for the latest answers about jobs; the keys name its questions. */
+  observe(questions: readonly RowKey[]): Promise<void>;
   /** Callback origins that this node has reported are to be tried now. */
   tryOrigin(reports: readonly RowKey[]): Promise<void>;
 }
@@ -111,5 +113,6 @@ const KINDS: readonly (readonly [CommandKind, keyof CommandHandlers])[] = [
   ["cancel", "cancel"],
   ["deliver", "deliver"],
   ["inspect", "inspect"],
+  ["observe", "observe"],
   ["try_origin", "tryOrigin"],
 ];

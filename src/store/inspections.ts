@@ -1,7 +1,8 @@
-import { and, eq, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import { and, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import type { Database } from "./db/database.ts";
 import { type InspectionKind, inspections } from "./schema/node-reports.ts";
-import { bound, type Given, isAnyOf, statement } from "./sql/statement.ts";
+import { rowsOf } from "./sql/row-source.ts";
+import { type Given, isAnyOf, nameOf, statement, template } from "./sql/statement.ts";
 
 /** A question to the owner of a shard. */
 export interface InspectionRequest {
@@ -10,27 +11,43 @@ export interface InspectionRequest {
   readonly kind: InspectionKind;
   /** The job's row, or the project. */
   readonly subjectId: string;
+  /** For `status`: the state that is not worth an answer; null for any answer. */
+  readonly knownState: string | null;
 }
 
-const { id, shardId, kind, subjectId, askedAtMs, answer } = inspections;
+const { id, shardId, kind, subjectId, knownState, askedAtMs, answer } = inspections;
 
-const ASK = statement((orm, given: Given<InspectionRequest>) =>
-  orm.insert(inspections).values({
-    id: given.id,
-    shardId: given.shardId,
-    kind: given.kind,
-    subjectId: given.subjectId,
-  }),
+/** A type, so that its rows may be those of a row source. */
+type InspectionRow = Pick<InspectionRequest, keyof InspectionRequest>;
+
+const QUESTION = {
+  id: "uuid",
+  shardId: "smallint",
+  kind: "text",
+  subjectId: "uuid",
+  knownState: "text",
+} as const;
+
+const ASK = template(
+  (given: Given<{ questions: readonly InspectionRow[] }>) => sql`
+insert into ${inspections}
+  (${nameOf(id)}, ${nameOf(shardId)}, ${nameOf(kind)}, ${nameOf(subjectId)}, ${nameOf(knownState)})
+select id, "shardId", kind, "subjectId", "knownState"
+from ${rowsOf("question", QUESTION, given.questions)}
+`,
 );
 
-/** Stores a question for the owner of its shard. */
-export async function askInspection(database: Database, request: InspectionRequest): Promise<void> {
-  await database.run("ask-inspection", (run) => ASK(run, { ...request }));
+/** Stores questions for the owners of their shards. */
+export async function askInspections(
+  database: Database,
+  questions: readonly InspectionRequest[],
+): Promise<void> {
+  await database.run("ask-inspections", (run) => ASK(run, { questions }));
 }
 
 const FIND = statement((orm, given: Given<{ ids: readonly string[] }>) =>
   orm
-    .select({ id, shardId, kind, subjectId })
+    .select({ id, shardId, kind, subjectId, knownState })
     .from(inspections)
     .where(and(isAnyOf(id, given.ids), isNull(answer))),
 );
@@ -43,19 +60,26 @@ export function findInspections(
   return database.run("find-inspections", (run) => FIND(run, { ids }));
 }
 
-const ANSWER = statement((orm, given: Given<{ id: string; answer: string }>) =>
-  orm
-    .update(inspections)
-    .set({ answer: bound(answer, given.answer) })
-    .where(eq(id, given.id)),
+/** The answer to a question, as JSON. */
+export interface InspectionAnswer {
+  readonly id: string;
+  readonly answer: string;
+}
+
+const ANSWER = template(
+  (given: Given<{ answers: readonly Pick<InspectionAnswer, "id" | "answer">[] }>) => sql`
+update ${inspections} set ${nameOf(answer)} = given.answer
+from ${rowsOf("given", { id: "uuid", answer: "text" }, given.answers)}
+where ${id} = given.id
+`,
 );
 
-/** Answers a question; does nothing when it was given up. */
-export async function answerInspection(
+/** Answers questions; does nothing about those that were given up. */
+export async function answerInspections(
   database: Database,
-  answered: { readonly id: string; readonly answer: string },
+  answers: readonly InspectionAnswer[],
 ): Promise<void> {
-  await database.run("answer-inspection", (run) => ANSWER(run, { ...answered }));
+  await database.run("answer-inspections", (run) => ANSWER(run, { answers }));
 }
 
 const TAKE = statement((orm, given: Given<{ ids: readonly string[] }>) =>

@@ -7,8 +7,6 @@ import { headerText, type LinksThrough, responseHeaders } from "./forwarded-head
 import { outgoingPath } from "./outgoing.ts";
 import type { ObservedJobs, Passage, ViaApi, ViaOutcome } from "./services.ts";
 
-/** How long a request waits for the first poll since somebody asked. */
-const FIRST_ANSWER_MS = 10_000;
 /** How long a client may have a request held until its job moves. */
 const HELD_MS_MAX = 60_000;
 /** For so long a path is known to be about no job that is watched. */
@@ -47,12 +45,8 @@ export function preferredWaitMs({ headers: { prefer } }: IncomingMessage): numbe
   return Math.min(Number(wanted ?? 0) * 1000, HELD_MS_MAX);
 }
 
-interface AskedJob extends JobKey {
-  readonly projectId: string;
-}
-
 /**
- * Answers requests about jobs that this node polls from their latest polls, so that however many
+ * Answers requests about watched jobs from their latest polls, so that however many
  * clients ask, the upstream is asked once. A request is about a job if it is the same as a poll of it.
  */
 export class CachedStatuses {
@@ -69,8 +63,8 @@ export class CachedStatuses {
   }
 
   /**
-   * Null when the request has to go upstream: it is about no job that is watched, another node watches
-   * it, or its answers are too large to be kept.
+   * Null when the request has to go upstream: it is about no job that is watched, the node that watches
+   * it does not say, or its answers are too large to be kept.
    * @param waitMs how long the answer is held until the job moves
    */
   async find(
@@ -82,61 +76,20 @@ export class CachedStatuses {
     if (found === null) return null;
     const { projectId } = passage;
     const job = { ...found, projectId };
-    const known = this.#ask(job);
+    const { latest, enterWait, leaveWait } = this.#services;
+    const known = latest.latest(job);
     if (known === null) return null;
     const mayWait = known === "awaited" || (waitMs > 0 && !known.isEnding);
     if (!mayWait) return { ok: true, value: this.#status(job, known) };
-    const entered = await this.#services.enterWait(projectId, signal);
+    const entered = await enterWait(projectId, signal);
     if (!entered.ok) return entered;
     try {
-      const answer = known === "awaited" ? await this.#first(job, signal) : known;
+      const answer = known === "awaited" ? await latest.first(job, signal) : known;
       if (answer === null) return null;
-      const moved = await this.#untilItMoves(job, answer, waitMs, signal);
+      const moved = await latest.moved(job, answer, waitMs, signal);
       return { ok: true, value: this.#status(job, moved) };
     } finally {
-      this.#services.leaveWait(projectId);
-    }
-  }
-
-  /** Null when there is no answer of this node, and none comes. */
-  #ask(job: AskedJob): ObservedAnswer | "awaited" | null {
-    const { watches, observed } = this.#services;
-    const watched = watches.observe(job.shardId, job.id);
-    // Others may have polled it in the time in which this node did not.
-    if (watched === "from_now") observed.drop(job.id);
-    const known = observed.ask(
-      { projectId: job.projectId, jobRowId: job.id },
-      watched !== "not_here",
-    );
-    if (known === "unavailable") return null;
-    if (known !== "first") return known;
-    watches.pollNow(job.shardId, job.id);
-    return "awaited";
-  }
-
-  async #first(job: AskedJob, signal: AbortSignal): Promise<ObservedAnswer | null> {
-    await this.#services.observed.next(job.id, FIRST_ANSWER_MS, signal);
-    const known = this.#ask(job);
-    return known === "awaited" ? null : known;
-  }
-
-  async #untilItMoves(
-    job: AskedJob,
-    from: ObservedAnswer,
-    waitMs: number,
-    signal: AbortSignal,
-  ): Promise<ObservedAnswer> {
-    const untilMs = this.#clock.monotonic() + waitMs;
-    let answer = from;
-    for (;;) {
-      const leftMs = untilMs - this.#clock.monotonic();
-      if (answer.isEnding || answer.state !== from.state || leftMs <= 0 || signal.aborted) {
-        return answer;
-      }
-      await this.#services.observed.next(job.id, leftMs, signal);
-      const known = this.#ask(job);
-      if (known === null || known === "awaited") return answer;
-      answer = known;
+      leaveWait(projectId);
     }
   }
 

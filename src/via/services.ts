@@ -10,8 +10,7 @@ import type {
 import type { ProviderVersion } from "../providers/compile/provider-version.ts";
 import type { UpstreamAccess } from "../polling/upstream/access.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
-import type { WatchList } from "../polling/watch/list.ts";
-import type { ObservedAnswers } from "../polling/watch/observed-answers.ts";
+import type { WatchedStatuses } from "../cluster/watched-statuses.ts";
 import type { NamedJob } from "../store/jobs/find-job.ts";
 import type { StoredConnection } from "../store/connections/load-connections.ts";
 import type { SubmittedJob } from "../providers/submission/submitted-job.ts";
@@ -101,10 +100,9 @@ export interface ViaServices {
   relay(request: RelayedRequest, reader: RelayReader): RelayedExchange | null;
 }
 
-/** The jobs that this node polls, for answering from their polls. */
+/** The jobs that are polled, for answering from their polls. */
 export interface ObservedJobs {
-  readonly watches: Pick<WatchList, "observe" | "pollNow">;
-  readonly observed: Pick<ObservedAnswers, "ask" | "drop" | "next">;
+  readonly latest: Pick<WatchedStatuses, "latest" | "first" | "moved">;
   /** The live jobs of a connection that have this name. */
   findLiveJobs(connectionId: string, jobId: string): Promise<readonly NamedJob[]>;
 }

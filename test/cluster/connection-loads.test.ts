@@ -53,7 +53,7 @@ const newLoads = () =>
       nodeId: OWN,
       upstreams: { loadsOf: () => [{ connectionId: CONNECTION_ID, load: IDLE }] },
       inspector: {
-        inspectLoads: async (_, { shardId, projectId }) => {
+        inspectLoads: async ({ shardId, projectId }) => {
           asked.push(`${shardId} ${projectId}`);
           return other;
         },

@@ -68,6 +68,7 @@ function openReader(changes?: ChangeSignal): MailboxReader {
       cancel: handler("cancel"),
       deliver: handler("deliver"),
       inspect: handler("inspect"),
+      observe: handler("observe"),
       tryOrigin: handler("tryOrigin"),
     },
   });

@@ -40,8 +40,7 @@ beforeAll(async () => {
     providers,
     upstreamOf: beyond,
     statuses: {
-      watches: { observe: beyond, pollNow: beyond },
-      observed: { ask: beyond, drop: beyond, next: beyond },
+      latest: { latest: beyond, first: beyond, moved: beyond },
       findLiveJobs: beyond,
     },
     relay: () => null,

@@ -92,7 +92,7 @@ async function gather(
 ): Promise<Facts> {
   const { projectId, shardId, id: jobRowId, connectionId } = job;
   // First, so that the rows are not older than the owner's answer.
-  const inspection = await services.inspector.inspect(database, { projectId, shardId, jobRowId });
+  const inspection = await services.inspector.inspect({ projectId, shardId, jobRowId });
   const [connection, callbacks, waitsOfJob, [lane = LANE_FREE]] = await Promise.all([
     findConnection(database, { projectId, id: connectionId }),
     findCallbacksOfJob(database, job, wanted),

@@ -34,6 +34,7 @@ export const SHARED_RESOURCES = [
   "requests_waiting",
   "result_readers",
   "result_rows",
+  "status_questions",
   "subscription_rows",
   "subscriptions_accepting",
   "upstream_connections",

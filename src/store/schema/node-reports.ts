@@ -48,7 +48,7 @@ export const laneStates = pgTable(
 );
 
 /** The subject of a node's question: one of the other's jobs, or its load by the connections of a project. */
-export type InspectionKind = "job" | "loads";
+export type InspectionKind = "job" | "loads" | "status";
 
 /** A node's question to the owner of a shard; removed once it is answered. */
 export const inspections = pgTable("inspections", {
@@ -60,6 +60,8 @@ export const inspections = pgTable("inspections", {
   askedAtMs: time("asked_at")
     .notNull()
     .default(sql`now()`),
+  /** For `status`: the state that the asker knows, which is not worth an answer; null for any answer. */
+  knownState: text("known_state"),
   /** JSON; null until it is answered. */
   answer: text("answer"),
 });

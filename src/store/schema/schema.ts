@@ -33,7 +33,14 @@ export type JobStatus = "pending" | "processing" | "unwatched" | EndingStatus;
 export type SubscriptionClosure = "canceled" | "gone";
 export type PayloadMode = "full" | "thin";
 /** Commands from a node to the owner of a shard. */
-export type CommandKind = "watch" | "poll_now" | "cancel" | "deliver" | "inspect" | "try_origin";
+export type CommandKind =
+  | "watch"
+  | "poll_now"
+  | "cancel"
+  | "deliver"
+  | "inspect"
+  | "observe"
+  | "try_origin";
 
 export const apiKeys = pgTable(
   "api_keys",
@@ -356,7 +363,7 @@ export const mailbox = pgTable(
     kind: text("kind").notNull().$type<CommandKind>(),
     /**
      * A `jobs.id`; for `cancel` a `subscriptions.id`, for `deliver` a `deliveries.id`, for `try_origin`
-     * a `lane_states.id`, for `inspect` an `inspections.id`.
+     * a `lane_states.id`, for `inspect` and `observe` an `inspections.id`.
      */
     subjectId: uuid("subject_id").notNull(),
   },

@@ -113,6 +113,7 @@ const CONTESTS: Readonly<Record<SharedResource, readonly (() => Contest)[]>> = {
   requests_waiting: [api.requestsWaiting],
   result_readers: [api.resultReaders],
   result_rows: [store.resultRows],
+  status_questions: [cluster.statusQuestions],
   subscription_rows: [store.subscriptionRows],
   subscriptions_accepting: [
     () => semaphore(acceptingTurns(new TestLimits()), 1_000, 1_000),

@@ -1,16 +1,59 @@
 import { expect } from "vitest";
-import { Inspector } from "../../../../src/cluster/inspector.ts";
+import { Inspector, type InspectorOptions } from "../../../../src/cluster/inspector.ts";
+import { RemoteStatuses } from "../../../../src/cluster/remote-statuses.ts";
+import { JobStatuses } from "../../../../src/polling/watch/job-statuses.ts";
+import { ObservedAnswers } from "../../../../src/polling/watch/observed-answers.ts";
+import type { Runtime } from "../../../../src/runtime/runtime.ts";
 import type { Database } from "../../../../src/store/db/database.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { testRuntime } from "../../../support/runtime.ts";
 import { uuids } from "../../../support/rows.ts";
 import { AT_ONCE, type Contest, Held } from "./contest.ts";
 
-const OPEN_MAX = 50;
 const LOOK_INTERVAL_MS = 75;
+
+/** Asks about a job in the name of a project. */
+type Ask = (
+  projectId: string,
+  job: { readonly shardId: number; readonly id: string },
+) => Promise<unknown>;
 
 /** Questions to the node that has the job, which answers when it is told to. */
 export function inspections(): Contest {
+  return questions(50, "null", (runtime, options) => {
+    const inspector = new Inspector(runtime, {
+      ...options,
+      shards: { has: () => false },
+      watches: { inspect: () => null, projectOf: () => null },
+      rawAnswers: { ask: () => null },
+      upstreams: { loadsOf: () => [] },
+      outbox: { busyOfShard: () => [] },
+    });
+    return (projectId, { shardId, id }) => inspector.inspect({ projectId, shardId, jobRowId: id });
+  });
+}
+
+/** Questions for the latest answers about jobs that another node polls. */
+export function statusQuestions(): Contest {
+  return questions(200, JSON.stringify({ kind: "unavailable" }), (runtime, options) => {
+    const watches = {
+      observe: () => "not_here" as const,
+      pollNow: () => {},
+      projectOf: () => null,
+    };
+    const observed = new ObservedAnswers(runtime.clock);
+    const local = new JobStatuses(runtime.clock, { watches, observed });
+    const statuses = new RemoteStatuses(runtime, { ...options, watches, local });
+    const { signal } = new AbortController();
+    return (projectId, job) => statuses.first({ ...job, projectId }, signal);
+  });
+}
+
+function questions(
+  openMax: number,
+  answer: string,
+  build: (runtime: Runtime, options: Pick<InspectorOptions, "database" | "commands">) => Ask,
+): Contest {
   const clock = new FakeClock();
   const ids = new Held<string>();
   const asks: { readonly sent: (id: string) => void }[] = [];
@@ -21,26 +64,21 @@ export function inspections(): Contest {
   const database: Database = {
     run: <T>(name: string) =>
       Promise.resolve((name === "take-inspection-answers" ? answers.splice(0) : []) as T),
-    transaction: () => Promise.reject(new Error("An inspection takes no transaction.")),
+    transaction: () => Promise.reject(new Error("A question takes no transaction.")),
   };
-  const inspector = new Inspector(testRuntime({ clock }), {
+  const askOwner = build(testRuntime({ clock }), {
     database,
-    shards: { has: () => false },
-    watches: { inspect: () => null, projectOf: () => null },
-    rawAnswers: { ask: () => null },
-    upstreams: { loadsOf: () => [] },
-    outbox: { busyOfShard: () => [] },
     commands: {
       // Each question is about a shard of its own here.
-      send(_, questions) {
-        for (const { shardId, id } of questions) asks[shardId]?.sent(id);
+      send(_, sent) {
+        for (const { shardId, id } of sent) asks[shardId]?.sent(id);
         return Promise.resolve();
       },
     },
   });
   return {
     othersMax: AT_ONCE,
-    crowd: OPEN_MAX / 2,
+    crowd: openMax / 2,
     ask(who, granted) {
       let isOpen = false;
       const sent = (id: string): void => {
@@ -50,21 +88,21 @@ export function inspections(): Contest {
         granted();
       };
       const shardId = asks.push({ sent }) - 1;
-      const job = { shardId, jobRowId: uuids(clock.now(), 0), projectId: who };
       // It ends with its answer, or when there is none in time.
-      void inspector.inspect(database, job).then(() => isOpen && count(who, -1));
+      const asked = askOwner(who, { shardId, id: uuids(clock.now(), 0) });
+      void asked.then(() => isOpen && count(who, -1));
     },
     end(who) {
       const id = ids.take(who);
       if (id === undefined) return false;
-      answers.push({ id, answer: "null" });
+      answers.push({ id, answer });
       return true;
     },
     pass: () => clock.advance(LOOK_INTERVAL_MS),
     check() {
       const counts = [...open.values()];
-      expect(counts.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(OPEN_MAX);
-      expect(Math.max(0, ...counts)).toBeLessThanOrEqual(OPEN_MAX / 2);
+      expect(counts.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(openMax);
+      expect(Math.max(0, ...counts)).toBeLessThanOrEqual(openMax / 2);
     },
   };
 }

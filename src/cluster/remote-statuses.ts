@@ -1,0 +1,210 @@
+import { SharedCache } from "../lanes/shares/shared-cache.ts";
+import type { CommandRouter } from "../intake/command-router.ts";
+import { type AskedJob, FIRST_ANSWER_MS, type JobStatuses } from "../polling/watch/job-statuses.ts";
+import type { WatchList } from "../polling/watch/list.ts";
+import type { ObservedAnswer } from "../polling/watch/observed-answers.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Database } from "../store/db/database.ts";
+import {
+  answerInspections,
+  findInspections,
+  type InspectionAnswer,
+  type InspectionRequest,
+} from "../store/inspections.ts";
+import { ANSWERED_WITHIN_MS, OwnerQuestions } from "./owner-questions.ts";
+import { heardStatus, toldStatus } from "./told-status.ts";
+
+/** However many ask here about a job, its owner is asked once in this time. */
+const FRESH_MS = 1_000;
+const ENDED_MS = 60_000;
+/** For so long an owner that has no answer is not asked again. */
+const UNAVAILABLE_MS = 2_000;
+/** Copies of answers, each of 128 KiB at most. */
+const COPIES_MAX = 256;
+const QUESTIONS_MAX = 200;
+/** How long an owner holds a question about a job that does not move. */
+const HELD_MS = FIRST_ANSWER_MS;
+/** For all nodes that ask; what comes on top is answered at once. */
+const HELD_MAX = 2_000;
+/** Differs from every state, so that any answer is news. */
+const NO_STATE = "";
+
+interface Copy {
+  /** Null when the owner has none. */
+  readonly answer: ObservedAnswer | null;
+  readonly untilMs: number;
+}
+
+export interface RemoteStatusesOptions {
+  readonly database: Database;
+  readonly commands: Pick<CommandRouter, "send">;
+  readonly watches: Pick<WatchList, "projectOf">;
+  /** The jobs of this node. */
+  readonly local: JobStatuses;
+}
+
+/**
+ * The latest answers about jobs that other nodes poll, and answers to those who ask this one. A
+ * question is answered at once, or held until the job has left the state that the asker knows.
+ */
+export class RemoteStatuses {
+  readonly #runtime: Runtime;
+  readonly #options: RemoteStatusesOptions;
+  readonly #questions: OwnerQuestions;
+  readonly #copies = new SharedCache<Copy>(COPIES_MAX);
+  /** Questions that are open, by job and known state. */
+  readonly #asked = new Map<string, Promise<ObservedAnswer | "awaited" | null>>();
+  readonly #stopping = new AbortController();
+  #held = 0;
+  #unwritten: InspectionAnswer[] = [];
+  #isWriting = false;
+
+  constructor(runtime: Runtime, options: RemoteStatusesOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#questions = new OwnerQuestions(runtime, {
+      ...options,
+      command: "observe",
+      resource: "status_questions",
+      waitingMax: QUESTIONS_MAX,
+    });
+  }
+
+  /** `awaited` when the owner has to be asked; null when it has no answer. */
+  latest({ id }: AskedJob): ObservedAnswer | "awaited" | null {
+    const copy = this.#copies.get(id);
+    const isGood = copy !== undefined && copy.untilMs > this.#runtime.clock.monotonic();
+    return isGood ? copy.answer : "awaited";
+  }
+
+  /** The owner's answer; null when it has none, or does not say so in time. */
+  async first(job: AskedJob, signal: AbortSignal): Promise<ObservedAnswer | null> {
+    const told = await this.#ask(job, null, ANSWERED_WITHIN_MS);
+    if (told !== "awaited") return told;
+    if (signal.aborted) return null;
+    const later = await this.#ask(job, NO_STATE, HELD_MS + ANSWERED_WITHIN_MS);
+    return later === "awaited" ? null : later;
+  }
+
+  /** The first answer that tells another state than `from`, or the latest when the time is over. */
+  async moved(
+    job: AskedJob,
+    from: ObservedAnswer,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<ObservedAnswer> {
+    if (waitMs <= 0) return from;
+    const over = Promise.withResolvers<"over">();
+    const timer = this.#runtime.clock.setTimer(waitMs, () => over.resolve("over"));
+    signal.addEventListener("abort", () => over.resolve("over"), { once: true });
+    try {
+      let answer = from;
+      while (!answer.isEnding && answer.state === from.state && !signal.aborted) {
+        const news = this.#ask(job, from.state, HELD_MS + ANSWERED_WITHIN_MS);
+        const told = await Promise.race([news, over.promise]);
+        if (told === "over") return signal.aborted ? answer : this.#newest(job, answer, signal);
+        if (told === null || told === "awaited") return answer;
+        answer = told;
+      }
+      return answer;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** Answers the questions of other nodes. */
+  async answer(keys: readonly { readonly id: string }[]): Promise<void> {
+    const ids = keys.map(({ id }) => id);
+    for (const question of await findInspections(this.#options.database, ids)) {
+      this.#consider(question);
+    }
+  }
+
+  /** Holds no questions any longer: those who ask turn to the next owner. */
+  beginStopping(): void {
+    this.#stopping.abort();
+  }
+
+  async #newest(job: AskedJob, answer: ObservedAnswer, signal: AbortSignal) {
+    const copy = this.latest(job);
+    return (copy === "awaited" ? await this.first(job, signal) : copy) ?? answer;
+  }
+
+  /** One question for all who want to know the same. */
+  #ask(job: AskedJob, knownState: string | null, withinMs: number) {
+    const key = JSON.stringify([job.id, knownState]);
+    const open = this.#asked.get(key);
+    if (open !== undefined) return open;
+    const asking = this.#askOwner(job, knownState, withinMs).finally(() => {
+      this.#asked.delete(key);
+    });
+    this.#asked.set(key, asking);
+    return asking;
+  }
+
+  async #askOwner({ projectId, shardId, id }: AskedJob, knownState: string | null, ms: number) {
+    const { clock } = this.#runtime;
+    const question = { kind: "status" as const, shardId, subjectId: id, knownState };
+    const json = await this.#questions.ask(projectId, question, ms);
+    const known = json === null ? null : heardStatus(clock, json);
+    if (known === "awaited") return known;
+    const goodForMs = known === null ? UNAVAILABLE_MS : known.isEnding ? ENDED_MS : FRESH_MS;
+    const untilMs = clock.monotonic() + goodForMs;
+    this.#copies.set(projectId, id, { answer: known, untilMs });
+    return known;
+  }
+
+  /** Answers a question now, or once there is something to say. */
+  #consider(question: InspectionRequest): void {
+    const { local, watches } = this.#options;
+    const { id, shardId, subjectId, knownState } = question;
+    const job = { projectId: watches.projectOf(shardId, subjectId) ?? "", shardId, id: subjectId };
+    const known = local.latest(job);
+    const isNews =
+      known === null ||
+      knownState === null ||
+      (known !== "awaited" && (known.isEnding || known.state !== knownState));
+    if (isNews || this.#held >= HELD_MAX || this.#stopping.signal.aborted) {
+      return this.#tell(id, known);
+    }
+    this.#held += 1;
+    void this.#untilNews(job, known, knownState).then((answer) => {
+      this.#held -= 1;
+      this.#tell(id, answer);
+    });
+  }
+
+  async #untilNews(
+    job: AskedJob,
+    known: ObservedAnswer | "awaited",
+    knownState: string,
+  ): Promise<ObservedAnswer | null> {
+    const { local } = this.#options;
+    const { signal } = this.#stopping;
+    const first = known === "awaited" ? await local.first(job, signal) : known;
+    if (first === null || first.state !== knownState) return first;
+    return local.moved(job, first, HELD_MS, signal);
+  }
+
+  #tell(id: string, known: ObservedAnswer | "awaited" | null): void {
+    this.#unwritten.push({ id, answer: toldStatus(this.#runtime.clock, known) });
+    if (!this.#isWriting) void this.#write();
+  }
+
+  /** Never rejects: who gets no answer asks the upstream. */
+  async #write(): Promise<void> {
+    this.#isWriting = true;
+    while (this.#unwritten.length > 0) {
+      const answers = this.#unwritten.splice(0, ANSWERS_PER_STATEMENT_MAX);
+      try {
+        await answerInspections(this.#options.database, answers);
+      } catch (error) {
+        this.#runtime.log.debug({ err: error }, "questions of other nodes could not be answered");
+      }
+    }
+    this.#isWriting = false;
+  }
+}
+
+/** Answers may have 170 KiB each. */
+const ANSWERS_PER_STATEMENT_MAX = 50;

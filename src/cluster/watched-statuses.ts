@@ -1,0 +1,71 @@
+import type { CommandRouter } from "../intake/command-router.ts";
+import type { Poller } from "../polling/poller.ts";
+import { type AskedJob, JobStatuses } from "../polling/watch/job-statuses.ts";
+import type { ObservedAnswer } from "../polling/watch/observed-answers.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Database } from "../store/db/database.ts";
+import { RemoteStatuses } from "./remote-statuses.ts";
+
+export interface WatchedStatusesOptions {
+  readonly database: Database;
+  readonly shards: Pick<OwnedShards, "has">;
+  readonly hasNeighbors: () => boolean;
+  readonly poller: Pick<Poller, "watches" | "observed">;
+  readonly commands: Pick<CommandRouter, "send">;
+}
+
+/** The latest answers about watched jobs, whichever node polls them. */
+export class WatchedStatuses {
+  readonly #options: WatchedStatusesOptions;
+  readonly #local: JobStatuses;
+  readonly #remote: RemoteStatuses;
+  readonly #stopping = new AbortController();
+
+  constructor(runtime: Runtime, options: WatchedStatusesOptions) {
+    const { watches } = options.poller;
+    this.#options = options;
+    this.#local = new JobStatuses(runtime.clock, options.poller);
+    this.#remote = new RemoteStatuses(runtime, { ...options, watches, local: this.#local });
+  }
+
+  /** `awaited` when it will be known soon; null when it won't. */
+  latest(job: AskedJob): ObservedAnswer | "awaited" | null {
+    return this.#sourceOf(job).latest(job);
+  }
+
+  /** The answer that is awaited, or null. */
+  first(job: AskedJob, signal: AbortSignal): Promise<ObservedAnswer | null> {
+    return this.#sourceOf(job).first(job, this.#untilStop(signal));
+  }
+
+  /** The first answer that tells another state than `from`, or the latest when the time is over. */
+  moved(
+    job: AskedJob,
+    from: ObservedAnswer,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<ObservedAnswer> {
+    return this.#sourceOf(job).moved(job, from, waitMs, this.#untilStop(signal));
+  }
+
+  /** Answers the questions of other nodes. */
+  answer(keys: readonly { readonly id: string }[]): Promise<void> {
+    return this.#remote.answer(keys);
+  }
+
+  /** Ends the waits, those of other nodes too, and keeps none from now on. */
+  beginStopping(): void {
+    this.#stopping.abort();
+    this.#remote.beginStopping();
+  }
+
+  #untilStop(signal: AbortSignal): AbortSignal {
+    return AbortSignal.any([signal, this.#stopping.signal]);
+  }
+
+  #sourceOf({ shardId }: AskedJob): Pick<RemoteStatuses, "latest" | "first" | "moved"> {
+    const { shards, hasNeighbors } = this.#options;
+    return shards.has(shardId) || !hasNeighbors() ? this.#local : this.#remote;
+  }
+}
