@@ -44,6 +44,8 @@ interface Connection {
   readonly client: Client;
   readonly dial: Dial;
   readonly tap: AnswerTap;
+  /** Null until it is open. */
+  socket: Socket | null;
   /**
    * True when the present socket has carried a response, so that the host may have closed it since.
    */
@@ -167,6 +169,10 @@ export class OriginConnections implements ExchangeOwner {
     return this.#inFlight.get(exchange)?.tap.status ?? null;
   }
 
+  socketOf(exchange: PooledExchange): Socket | null {
+    return this.#inFlight.get(exchange)?.socket ?? null;
+  }
+
   resendIfStale(exchange: PooledExchange, error: unknown): boolean {
     const connection = this.#inFlight.get(exchange);
     if (!connection?.used || !isConnectionReset(error)) return false;
@@ -239,8 +245,9 @@ export class OriginConnections implements ExchangeOwner {
     const client = this.#options.openClient(dial, (socket) => {
       if (isLenient) readLeniently(socket);
       tap.attach(socket);
+      connection.socket = socket;
     });
-    const connection: Connection = { client, dial, tap, used: false, isLenient };
+    const connection: Connection = { client, dial, tap, socket: null, used: false, isLenient };
     client.on("connect", () => {
       connection.used = false;
     });

@@ -52,7 +52,7 @@ function namedByConnection(raw: RawHeaders): ReadonlySet<string> | null {
 const NEVER_NAMED: ReadonlySet<string> = new Set(["content-length", "host", "authorization"]);
 
 /** Headers that are removed from a request, since the connection's credential takes their place. */
-interface ReplacedHeaders {
+export interface ReplacedHeaders {
   /** The Ringback key, wherever it was. */
   readonly key: string;
   /** The header that carried it, in lower case; empty for none. */
@@ -81,6 +81,25 @@ export function requestHeaders(
     kept.push(name, value);
   }
   return kept;
+}
+
+/** RFC 9110, 6.5.1: a trailer may not say how a message is framed, sent or read, or who sent it. */
+const NEVER_TRAILERS: ReadonlySet<string> = new Set([
+  "authorization",
+  "content-encoding",
+  "content-length",
+  "content-range",
+  "content-type",
+]);
+
+/** The same for the headers that follow a body. */
+export function requestTrailers(raw: RawHeaders, replaced: ReplacedHeaders): string[] {
+  const allowed: string[] = [];
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] ?? "";
+    if (!NEVER_TRAILERS.has(name.toLowerCase())) allowed.push(name, raw[index + 1] ?? "");
+  }
+  return requestHeaders(allowed, replaced);
 }
 
 /** The address of an API, and the one under which the client reaches it here. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
 import type { RelayedRequest } from "../outbound/exchange/relayed-exchange.ts";
-import { requestHeaders } from "./forwarded-headers.ts";
+import { type ReplacedHeaders, requestHeaders, requestTrailers } from "./forwarded-headers.ts";
 import { credentialHeaderNames, withoutParameters } from "./key.ts";
 import { CALLBACK_PARAMETER } from "./options.ts";
 import type { Passage, ViaSettings } from "./services.ts";
@@ -33,6 +34,8 @@ export function outgoingRequest(
   const carrier = presented.kind === "query" ? "" : presented.name;
   const replaced = { credentials, carrier, key: presented.key };
   const headers = requestHeaders(request.rawHeaders, replaced);
+  const trailers = trailersAfter(body, request, replaced);
+  if (trailers !== null) headers.push("trailer", request.headers.trailer ?? "");
   if (!isOwn) {
     for (const [name, value] of Object.entries(target.credential.headers))
       headers.push(name, value);
@@ -46,10 +49,23 @@ export function outgoingRequest(
     path: outgoingPath(passage),
     headers: bytesTaken === 0 ? headers : headersOfShorter(headers, bytesTaken),
     body,
+    trailers,
     connectTimeoutMs: settings.connectTimeoutMs,
     idleTimeoutMs: settings.idleTimeoutMs,
     progress: () => socket.bytesRead + socket.bytesWritten,
   };
+}
+
+/** Null unless the client announces some after a body in chunks. */
+function trailersAfter(
+  body: TakenBody["body"],
+  request: IncomingMessage,
+  replaced: ReplacedHeaders,
+): RelayedRequest["trailers"] {
+  const { headers } = request;
+  const isChunked = headers["transfer-encoding"] !== undefined && body instanceof Readable;
+  if (!isChunked || headers.trailer === undefined) return null;
+  return () => requestTrailers(request.rawTrailers, replaced);
 }
 
 /** Sums over the whole body, which is another now. */
@@ -118,5 +134,6 @@ export function signedRequest(
     path: signed.path,
     headers: Object.entries(signed.headers).flat(),
     body: body.length === 0 ? null : body,
+    trailers: null,
   };
 }

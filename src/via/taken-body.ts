@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
 import type { PointerTokens } from "../providers/language/json-pointer.ts";
 import type { Clock } from "../runtime/clock.ts";
 import {
@@ -11,7 +12,7 @@ import { readBeginning, type RequestBody } from "./request-body.ts";
 
 /** A body as it goes upstream. */
 export interface TakenBody {
-  readonly body: RequestBody | Buffer | null;
+  readonly body: Readable | Buffer | null;
   /** How many bytes were taken off it; 0 for a body that is as it came. */
   readonly bytesTaken: number;
   readonly callback: CallbackField | null;
@@ -37,7 +38,12 @@ export async function takeFromBody(
   const taken = takeCallbackField(part, isWhole, kind, fields);
   const left = taken?.body ?? part;
   if (isWhole || Buffer.isBuffer(body)) {
-    return { body: left, bytesTaken: part.length - left.length, callback: taken?.callback ?? null };
+    return {
+      // Only a stream can have trailers after it.
+      body: headers.trailer === undefined ? left : Readable.from([left]),
+      bytesTaken: part.length - left.length,
+      callback: taken?.callback ?? null,
+    };
   }
   if (left.length > 0) body.unshift(left);
   return {

@@ -150,6 +150,32 @@ describe.concurrent("a request that is passed on", () => {
     expect(response.trailers).toEqual({ "x-sum": "42" });
   });
 
+  test("a relayed request passes on the trailers that it announces, and none that holds a key", async (context) => {
+    const { send } = await open(context, async (request, response) => {
+      const body = await text(request);
+      const { trailers, headers } = request;
+      response.end(JSON.stringify({ body, trailers, announced: headers.trailer }));
+    });
+    for (const body of ['{"a":1}', "x".repeat(MIB)]) {
+      const request = send("POST", "/extract", {
+        trailer: "X-Sum, X-Key, Content-Length",
+        "content-type": "application/json",
+      });
+      request.write(body);
+      request.addTrailers({ "X-Sum": "42", "X-Key": API_KEY, "Ringback-Events": "x", Host: "x" });
+      request.end();
+      expect(JSON.parse(await text(await answerTo(request)))).toEqual({
+        body,
+        trailers: { "x-sum": "42" },
+        announced: "X-Sum, X-Key, Content-Length",
+      });
+    }
+    // The connections are used again as any other.
+    const plain = send("POST", "/extract");
+    plain.end("plain");
+    expect(JSON.parse(await text(await answerTo(plain)))).toEqual({ body: "plain", trailers: {} });
+  });
+
   test("a relayed request gets a compressed body as it was compressed", async (context) => {
     const packed = gzipSync('{"a":1}');
     const { send } = await open(context, (_, response) => {

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Dispatcher } from "undici";
 import type { RequestFailureCode } from "../../core/request-failure.ts";
 
@@ -28,6 +29,8 @@ export interface ExchangeOwner {
   waitsFor(exchange: PooledExchange): WaitsFor;
   /** The status that the response begins with, if it has arrived. */
   statusOf(exchange: PooledExchange): number | null;
+  /** The open connection of an exchange, if it has one. */
+  socketOf(exchange: PooledExchange): Socket | null;
   /** Repeats the request when its connection was dead before use; false otherwise. */
   resendIfStale(exchange: PooledExchange, error: unknown): boolean;
   /** Repeats the request on a connection with lenient reading; false if this one was lenient. */

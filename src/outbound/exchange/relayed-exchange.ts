@@ -4,6 +4,7 @@ import type { RequestFailure, RequestFailureCode } from "../../core/request-fail
 import { failureFromError } from "./failure-from-error.ts";
 import type { ExchangeOwner, PooledExchange } from "./pooled-exchange.ts";
 import type { ResponseHeaders } from "./request-outcome.ts";
+import { endBodyWith } from "./request-trailers.ts";
 
 /** A request that is forwarded as it arrives, with its body as a stream. */
 export interface RelayedRequest {
@@ -16,6 +17,8 @@ export interface RelayedRequest {
   /** Names and values alternating, in the order they are sent. No hop-by-hop headers. */
   readonly headers: string[];
   readonly body: Readable | Buffer | null;
+  /** Those that follow a body in chunks, called at its end: names and values alternating. */
+  readonly trailers: (() => readonly string[]) | null;
   /** Covers waiting for a connection and connecting. */
   readonly connectTimeoutMs: number;
   /** Limit on the time without a byte in either direction. */
@@ -123,6 +126,9 @@ export class RelayedExchange implements PooledExchange {
     this.#controller = controller;
     this.#state = "sent";
     this.deadlineMs = this.#owner.monotonic() + this.#facts.idleTimeoutMs;
+    const { trailers } = this.#facts;
+    const socket = trailers === null ? null : this.#owner.socketOf(this);
+    if (trailers !== null && socket !== null) endBodyWith(socket, trailers);
     this.#reader.sent();
   }
 
