@@ -56,7 +56,7 @@ export class RemoteStatuses {
   readonly #asked = new Map<string, Promise<ObservedAnswer | "awaited" | null>>();
   readonly #stopping = new AbortController();
   #held = 0;
-  #unwritten: InspectionAnswer[] = [];
+  readonly #unwritten: InspectionAnswer[] = [];
   #isWriting = false;
 
   constructor(runtime: Runtime, options: RemoteStatusesOptions) {
@@ -102,7 +102,8 @@ export class RemoteStatuses {
       while (!answer.isEnding && answer.state === from.state && !signal.aborted) {
         const news = this.#ask(job, from.state, HELD_MS + ANSWERED_WITHIN_MS);
         const told = await Promise.race([news, over.promise]);
-        if (told === "over") return signal.aborted ? answer : this.#newest(job, answer, signal);
+        if (told === "over")
+          return signal.aborted ? answer : await this.#newest(job, answer, signal);
         if (told === null || told === "awaited") return answer;
         answer = told;
       }
