@@ -1,7 +1,7 @@
 import { type Clock, fromMonotonic, toMonotonic } from "../runtime/clock.ts";
 import type { ObservedAnswer } from "../polling/watch/observed-answers.ts";
 
-/** What the owner of a job tells another node of its latest answer. */
+/** The latest answer about a job, as its owner gives it to another node. */
 type ToldStatus =
   | { readonly kind: "awaited" }
   | { readonly kind: "unavailable" }
