@@ -1,4 +1,5 @@
 import type { Ending, Ringback } from "../client/ringback.ts";
+import { sliceRawJson } from "../core/json/raw-json.ts";
 import { EXIT, type ExitCode } from "./frame/cli.ts";
 import { type Output, shown, withElapsedTime } from "./frame/output.ts";
 
@@ -27,23 +28,31 @@ export function waitForJob(
   );
 }
 
-/** Prints how a job ended, and returns the exit code that says whether it completed. */
-export function printEnding(ending: Ending, out: Output): ExitCode {
+/**
+ * Prints how a job ended, and returns the exit code that says whether it completed.
+ * @param print takes the lines for people
+ */
+export function printEnding(
+  ending: Ending,
+  out: Output,
+  print: (line: string) => void = (line) => out.print(line),
+): ExitCode {
   const hasCompleted = ending.type === "job.completed";
   if (out.isJson) out.printJson(ending.rawBody);
   else {
     const color = hasCompleted ? "green" : "red";
-    out.print(`${out.paint(color, ending.data.status)}  ${shown(ending.data.job_id)}`);
-    for (const line of detailLines(ending)) out.print(line);
+    print(`${out.paint(color, ending.data.status)}  ${shown(ending.data.job_id)}`);
+    for (const line of detailLines(ending)) print(line);
   }
   return hasCompleted ? EXIT.done : EXIT.notCompleted;
 }
 
-function detailLines({ data }: Ending): string[] {
+function detailLines({ data, rawBody }: Ending): string[] {
   if (data.error !== undefined) return [shown(data.error)];
   if (data.result_url !== undefined) return [`Result: ${data.result_url}`];
-  if (data.result === undefined) return [];
-  const text = shown(JSON.stringify(data.result, null, 2));
+  const result = sliceRawJson(rawBody, ["data", "result"]);
+  if (result === null) return [];
+  const text = shown(result);
   if (text.length <= SHOWN_CHARACTERS_MAX) return [text];
   return [`${text.slice(0, SHOWN_CHARACTERS_MAX)} …`, "The whole of it: ringback wait --result."];
 }

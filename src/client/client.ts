@@ -32,6 +32,7 @@ import {
 import { AuditLog, OperationalEvents } from "./records.ts";
 import {
   type CallOptions,
+  type ReadAnswer,
   type Received,
   type RequestSpec,
   Transport,
@@ -193,6 +194,11 @@ export class Ringback {
   /** Any request to the gateway: for what this version of the client has no name for. */
   request<T>(spec: RequestSpec, options?: CallOptions): Promise<T> {
     return this.#transport.json<T>(spec, options);
+  }
+
+  /** The same, with the text of the answer, which has every digit of its numbers. */
+  read<T>(spec: RequestSpec, options?: CallOptions): Promise<ReadAnswer<T>> {
+    return this.#transport.read<T>(spec, options);
   }
 
   /** The same, with the answer as it came: its status, headers, and text digit by digit. */

@@ -70,5 +70,5 @@ export {
   RingbackError,
   type RingbackErrorCode,
 } from "./ringback-error.ts";
-export type { CallOptions, Query, Received, RequestSpec } from "./transport.ts";
+export type { CallOptions, Query, ReadAnswer, Received, RequestSpec } from "./transport.ts";
 export type { WaitOptions } from "./watching.ts";

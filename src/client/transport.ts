@@ -65,6 +65,13 @@ export interface Received {
   readonly text: string;
 }
 
+/** An answer of JSON. */
+export interface ReadAnswer<T> {
+  readonly value: T;
+  /** The source of the value. */
+  readonly text: string;
+}
+
 const ANSWER_BYTES_MAX = 100 * 1024 * 1024;
 
 /** A path with its parts percent-encoded, so that each of them stays one. */
@@ -117,6 +124,13 @@ export class Transport {
       { status, headers: received, text: new TextDecoder().decode(bytes) },
       this.#asked(spec),
     );
+  }
+
+  /** An answer of JSON with its text, which has every digit of its numbers. */
+  async read<T>(spec: RequestSpec, options?: CallOptions): Promise<ReadAnswer<T>> {
+    const received = await this.send(spec, options);
+    const { text } = received;
+    return { value: this.parsed<T>(received, spec, () => true), text };
   }
 
   /**

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCliProcess, startCli } from "../support/cli-process.ts";
 import { runCli } from "../support/cli.ts";
@@ -79,6 +82,28 @@ test("wait --result prints the result as the provider wrote it, and --json the e
   const { stdout } = await runCli(["wait", "cli-digits", "--json"], env);
   expect(stdout).toContain(`"result":${RESULT}`);
   expect(JSON.parse(stdout)).toMatchObject({ type: "job.completed" });
+});
+
+test("subscribe keeps each digit of the metadata, and wait shows each of the result", async () => {
+  upstream.answer("cli-exact", pulseAnswer.completed(RESULT));
+  const metadata = '{"price": 1.10, "id": 12345678901234567890}';
+  const args = ["subscribe", "cli-exact", "--inbox", "cli", "--metadata", metadata, "--json"];
+  expect((await runCli(args, env)).stdout).toContain(`"metadata":${metadata}`);
+  expect((await runCli(["wait", "cli-exact"], env)).stdout).toBe(
+    `completed  cli-exact\n${RESULT}\n`,
+  );
+  const explained = await runCli(["why", "cli-exact", "--json"], env);
+  expect(JSON.parse(explained.stdout)).toMatchObject({ reason: "delivered" });
+});
+
+test("wait --result prints nothing but a result: how the job failed goes to standard error", async () => {
+  upstream.answer("cli-unread", pulseAnswer.failed("The file is empty."));
+  await runCli(["subscribe", "cli-unread", "--inbox", "cli"], env);
+  expect(await runCliProcess(["wait", "cli-unread", "--result"], env)).toEqual({
+    code: 5,
+    stdout: "",
+    stderr: "failed  cli-unread\nThe file is empty.\n",
+  });
 });
 
 test("subscribe --wait subscribes and waits; a job that fails has an exit code of its own", async () => {
@@ -174,6 +199,7 @@ test.each([
     1,
     /^Error: .*"nope".*\nName another with --provider and --connection/,
   ],
+  [["console-link", "--subscription", "x"], 1, /Must be sub_ and 32 hex digits\./],
   [["list", "--limit", "0"], 1, /Give a whole number from 1 to 100\.\nSee: ringback help list\n$/],
   [["list", "nothing"], 1, /Allowed choices are subscriptions, jobs/],
   [["list", "--status", "done"], 1, /^Error: .*status/],
@@ -189,6 +215,22 @@ test.each([
   expect(refused.stderr).not.toMatch(/^ +at /m);
   expect(refused).toMatchObject({ code, stdout: "" });
 });
+
+test.each(["list", "why x", "subscribe x --inbox a", "extend job_0 --deadline 1h"])(
+  "%s says that the address is that of another program",
+  async (command) => {
+    const page = createServer((_, response) => response.end("<p>Welcome</p>"));
+    page.listen(0, "127.0.0.1");
+    await once(page, "listening");
+    const url = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
+    const { stderr, code } = await runCli([...command.split(" "), "--url", url], env);
+    page.close();
+    expect(stderr).toMatch(
+      /^Error: http:\S+ answered 200, and not as a gateway does: <p>Welcome<\/p>\. Check .+\nThe address comes from/,
+    );
+    expect(code).toBe(1);
+  },
+);
 
 test("a wrong API key and a missing one have an exit code of their own", async () => {
   const wrong = await runCli(["list"], { ...env, RINGBACK_API_KEY: "rb_wrong" });

@@ -40,7 +40,7 @@ export const isoTimeSchema = z.iso.datetime().openapi({ example: "2026-01-01T00:
 export const idSchema = (prefix: string) =>
   z
     .string()
-    .regex(new RegExp(`^${prefix}_[0-9a-f]{32}$`))
+    .regex(new RegExp(`^${prefix}_[0-9a-f]{32}$`), `Must be ${prefix}_ and 32 hex digits.`)
     .openapi({ example: `${prefix}_${EXAMPLE_HEX}` });
 
 /**

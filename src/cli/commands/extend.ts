@@ -1,3 +1,5 @@
+import type { WatchedJob } from "../../client/ringback.ts";
+import { path } from "../../client/transport.ts";
 import { EXIT, type ExitCode } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
@@ -39,10 +41,12 @@ async function extend(
   const id = JOB_ID.test(job)
     ? job
     : (await findSubscription(ringback, { job, ...flags }, { signal })).job.id;
-  const extended = await ringback.jobs.extend(id, Math.ceil(flags.deadline / 1000), { signal });
-  if (out.isJson) out.printJson(extended);
+  const body = { deadline_s: Math.ceil(flags.deadline / 1000) };
+  const spec = { path: path`/v1/jobs/${id}/extend`, body, isRepeatable: true };
+  const { value, text } = await ringback.read<WatchedJob>({ method: "POST", ...spec }, { signal });
+  if (out.isJson) out.printJson(text);
   else {
-    const { job_id: name, deadline_at: deadline } = extended;
+    const { job_id: name, deadline_at: deadline } = value;
     out.print(shown(`${name} is given up at ${clockTime(deadline)}, if it has not ended by then.`));
   }
   return EXIT.done;

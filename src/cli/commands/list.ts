@@ -1,5 +1,6 @@
 import { Argument } from "commander";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
+import type { Page, ReadAnswer } from "../../client/ringback.ts";
 import { EXIT, type ExitCode } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
@@ -159,8 +160,9 @@ async function list(
   do {
     const paging = of.isWhole === true ? {} : { limit, cursor };
     const query = { status, job_id: job, provider, ...filter, ...paging };
-    const { text } = await ringback.send({ method: "GET", path: of.path, query }, { signal });
-    const page = JSON.parse(text) as { data: Item[]; next_cursor: string | null };
+    const spec = { method: "GET", path: of.path, query } as const;
+    const answer: ReadAnswer<Page<Item>> = await ringback.read(spec, { signal });
+    const { value: page, text } = answer;
     if (out.isJson) {
       // As the gateway wrote them, digit by digit.
       for (const index of page.data.keys())

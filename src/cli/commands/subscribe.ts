@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import type { NewSubscription, WatchOptions } from "../../client/ringback.ts";
+import type { NewSubscription, ReadAnswer, WatchOptions } from "../../client/ringback.ts";
+import { subscriptionTo } from "../../client/watching.ts";
 import { EVENT_TYPES, type EventType } from "../../core/delivery/event.ts";
 import { CliError, EXIT, type ExitCode } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
@@ -8,7 +9,7 @@ import { type Output, shown } from "../frame/output.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";
 import {
   longDurationMs,
-  objectFrom,
+  objectTextFrom,
   oneFrom,
   pairsFrom,
   someFrom,
@@ -23,7 +24,8 @@ interface SubscribeFlags extends GatewayFlags {
   readonly connection?: string;
   readonly events?: EventType[];
   readonly payload?: "full" | "thin";
-  readonly metadata?: object;
+  /** JSON of an object. */
+  readonly metadata?: string;
   readonly param?: Readonly<Record<string, string>>;
   readonly header?: Readonly<Record<string, string>>;
   readonly deadline?: number;
@@ -55,7 +57,7 @@ function options(command: Command): Command {
       "full, or thin for a link in place of the result",
       oneFrom(["full", "thin"]),
     )
-    .option("--metadata <json>", "an object that every callback gives back", objectFrom)
+    .option("--metadata <json>", "an object that every callback gives back", objectTextFrom)
     .option(
       "--param <name=value>",
       "what the provider's requests need besides the job id",
@@ -76,15 +78,18 @@ async function subscribe(
   const target = targetOf(flags);
   const { ringback } = await openGateway(cli, flags);
   const call = { signal, idempotencyKey: flags.idempotencyKey };
-  const subscription = await ringback.watch(job, { ...target, ...wishOf(flags) }, call);
+  const bodyText = bodyOf(subscriptionTo(job, { ...target, ...wishOf(flags) }), flags);
+  const spec = { path: "/v1/subscriptions", bodyText, isRepeatable: true };
+  const answer = await ringback.read<NewSubscription>({ method: "POST", ...spec }, call);
+  const subscription = answer.value;
   for (const { message } of subscription.warnings) {
     out.note(`${out.paintNote("yellow", "Warning:")} ${shown(message)}`);
   }
   if (flags.wait !== true) {
-    print(subscription, out);
+    print(answer, out);
     return EXIT.done;
   }
-  if (!out.isJson) print(subscription, out);
+  if (!out.isJson) print(answer, out);
   const ending = await waitForJob({ ringback, out, signal }, subscription.id, { timeoutMs: null });
   return printEnding(ending, out);
 }
@@ -101,13 +106,12 @@ function targetOf({
 }
 
 function wishOf(flags: SubscribeFlags): WatchOptions {
-  const { provider, connection, events, payload, metadata, param, header, deadline } = flags;
+  const { provider, connection, events, payload, param, header, deadline } = flags;
   return {
     ...(provider !== undefined && { provider }),
     ...(connection !== undefined && { connection }),
     ...(events !== undefined && { events }),
     ...(payload !== undefined && { payload }),
-    ...(metadata !== undefined && { metadata }),
     ...(param !== undefined && { params: param }),
     ...(header !== undefined && { headers: header }),
     ...(deadline !== undefined && { deadlineS: Math.ceil(deadline / 1000) }),
@@ -115,8 +119,14 @@ function wishOf(flags: SubscribeFlags): WatchOptions {
   };
 }
 
-function print(subscription: NewSubscription, out: Output): void {
-  if (out.isJson) return out.printJson(subscription);
+/** With the metadata as it was written, digit by digit. */
+function bodyOf(fields: object, { metadata }: SubscribeFlags): string {
+  const text = JSON.stringify(fields);
+  return metadata === undefined ? text : `{"metadata":${metadata},${text.slice(1)}`;
+}
+
+function print({ value: subscription, text }: ReadAnswer<NewSubscription>, out: Output): void {
+  if (out.isJson) return out.printJson(text);
   const { id, job_id: job, provider, connection, callback_url: url, inbox } = subscription;
   const target = url ?? `inbox ${inbox}`;
   out.print(shown(`${id}  ${job} at ${provider}/${connection} → ${target}`));

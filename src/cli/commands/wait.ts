@@ -40,13 +40,13 @@ async function wait(
   const { id } = await findSubscription(ringback, { job, ...flags }, { signal });
   const timeoutMs = flags.timeout ?? null;
   const ending = await waitForJob({ ringback, out, signal }, id, { timeoutMs });
-  if (flags.result === true && ending.type === "job.completed") {
-    const bytes = await ending.resultBytes();
-    cli.stdout.write(bytes);
-    if (cli.stdout.isTTY) cli.stdout.write("\n");
-    return EXIT.done;
-  }
-  return printEnding(ending, out);
+  if (flags.result !== true) return printEnding(ending, out);
+  // Standard output is for the result alone.
+  if (ending.type !== "job.completed") return printEnding(ending, out, (line) => out.note(line));
+  const bytes = await ending.resultBytes();
+  cli.stdout.write(bytes);
+  if (cli.stdout.isTTY) cli.stdout.write("\n");
+  return EXIT.done;
 }
 
 /** A job as a person names it. */

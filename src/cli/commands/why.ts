@@ -1,4 +1,5 @@
-import type { JobExplanation, Ringback } from "../../client/ringback.ts";
+import type { JobExplanation, ReadAnswer, Ringback } from "../../client/ringback.ts";
+import { path } from "../../client/transport.ts";
 import { EXIT } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
@@ -26,8 +27,8 @@ export const whyCommand: AddCommand = (parent, commands) => {
       const { cli } = commands;
       commands.exitCode = await runCommand(cli, flags, async ({ out, signal }) => {
         const { ringback } = await openGateway(cli, flags);
-        const explanation = await explain(ringback, job, flags, signal);
-        if (out.isJson) out.printJson(explanation);
+        const { value: explanation, text } = await explain(ringback, job, flags, signal);
+        if (out.isJson) out.printJson(text);
         else out.print(explanationLines(explanation, out).join("\n"));
         return EXIT.done;
       });
@@ -39,18 +40,22 @@ async function explain(
   job: string,
   { provider, connection }: WhyFlags,
   signal: AbortSignal,
-): Promise<JobExplanation> {
+): Promise<ReadAnswer<JobExplanation>> {
   if (SUBSCRIPTION_ID.test(job)) {
     const { job: watched } = await ringback.subscriptions.get(job, { signal });
-    return ringback.jobs.explain(watched.id, { signal });
+    return explainById(ringback, watched.id, signal);
   }
-  if (JOB_ID.test(job)) return ringback.jobs.explain(job, { signal });
-  const named = {
-    job_id: job,
-    ...(provider !== undefined && { provider }),
-    ...(connection !== undefined && { connection }),
-  };
-  return ringback.jobs.explain(named, { signal });
+  if (JOB_ID.test(job)) return explainById(ringback, job, signal);
+  const query = { job_id: job, provider, connection };
+  return ringback.read({ method: "GET", path: "/v1/jobs/explain", query }, { signal });
+}
+
+function explainById(
+  ringback: Ringback,
+  id: string,
+  signal: AbortSignal,
+): Promise<ReadAnswer<JobExplanation>> {
+  return ringback.read({ method: "GET", path: path`/v1/jobs/${id}/explain` }, { signal });
 }
 
 function explanationLines(explanation: JobExplanation, out: Output): string[] {

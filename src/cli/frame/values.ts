@@ -121,6 +121,12 @@ export function objectFrom(text: string): object {
   throw new InvalidArgumentError(`Give a JSON object, such as '{"invoice": 17}'.`);
 }
 
+/** The same, as its text. */
+export function objectTextFrom(text: string): string {
+  objectFrom(text);
+  return text;
+}
+
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { RingbackError, type Ringback, type SubscriptionBatch } from "../../client/ringback.ts";
+import {
+  type CallOptions,
+  type ReadAnswer,
+  type RequestSpec,
+  RingbackError,
+  type SubscriptionBatch,
+} from "../../client/ringback.ts";
 import { CliError, EXIT } from "../frame/cli.ts";
 import { type Defaults, type Row, withDefaults } from "./rows.ts";
 
@@ -20,8 +26,16 @@ export interface ImportCounts {
   readonly refused: number;
 }
 
+/** Sends a batch; a `Ringback`, but in tests. */
+export interface BatchSender {
+  readonly read: (
+    spec: RequestSpec,
+    options: CallOptions,
+  ) => Promise<ReadAnswer<SubscriptionBatch>>;
+}
+
 export interface ImportOptions {
-  readonly ringback: Pick<Ringback, "send">;
+  readonly ringback: BatchSender;
   readonly defaults: Defaults;
   readonly isDryRun: boolean;
   readonly signal: AbortSignal;
@@ -178,11 +192,11 @@ async function send(
   const keys = JSON.stringify(items.map(({ text }) => keyOf(text)));
   const subscriptions = items.map(({ text }) => text).join(",");
   const bodyText = `{"subscriptions":[${subscriptions}],"idempotency_keys":${keys},"dry_run":${isDryRun}}`;
-  const answer = await ringback.send(
+  const answer = await ringback.read(
     { method: "POST", path: "/v1/subscriptions/batch", bodyText, isRepeatable: true },
     { signal },
   );
-  return JSON.parse(answer.text) as SubscriptionBatch;
+  return answer.value;
 }
 
 function keyOf(text: string): string {

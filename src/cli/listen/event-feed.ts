@@ -1,5 +1,5 @@
 import type { Page } from "../../client/list.ts";
-import type { Ringback } from "../../client/ringback.ts";
+import type { ReadAnswer, Ringback } from "../../client/ringback.ts";
 import { ANSWER_MARGIN_MS } from "../../client/transport.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 
@@ -63,8 +63,8 @@ export class EventFeed {
     for (let pages = 0; pages < PAGES_MAX; pages += 1) {
       const query = { limit: PAGE_EVENTS_MAX, created_after: this.#since, cursor };
       const spec = { method: "GET", path: "/v1/events", query, retries: 0 } as const;
-      const { text } = await this.#ringback.send(spec, { signal });
-      const page = JSON.parse(text) as Page<ListedEvent>;
+      const answer: ReadAnswer<Page<ListedEvent>> = await this.#ringback.read(spec, { signal });
+      const { value: page, text } = answer;
       const fresh = page.data.flatMap((event, index) =>
         this.#seen.has(event.id) ? [] : [feedEvent(event, text, index)],
       );

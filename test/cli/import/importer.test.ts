@@ -7,7 +7,11 @@ import {
   type RefusedLine,
 } from "../../../src/cli/import/importer.ts";
 import { jsonRows, type Row, ROW_BYTES_MAX, withDefaults } from "../../../src/cli/import/rows.ts";
-import { type RequestSpec, RingbackError } from "../../../src/client/ringback.ts";
+import {
+  type RequestSpec,
+  RingbackError,
+  type SubscriptionBatch,
+} from "../../../src/client/ringback.ts";
 
 /* Reading a file and sending its lines. test/cli/import.test.ts runs the command. */
 
@@ -110,14 +114,14 @@ class ScriptedGateway {
   }
 
   options(changes: Partial<ImportOptions> = {}): ImportOptions {
-    const send = async ({ bodyText = "" }: RequestSpec) => {
+    const read = async ({ bodyText = "" }: RequestSpec) => {
       const body = JSON.parse(bodyText) as Body;
       this.bodies.push(body);
       const text = JSON.stringify({ results: this.#answer(body) });
-      return { status: 200, headers: new Headers(), bytes: new Uint8Array(), text };
+      return { value: JSON.parse(text) as SubscriptionBatch, text };
     };
     return {
-      ringback: { send },
+      ringback: { read },
       defaults: {},
       isDryRun: false,
       signal: new AbortController().signal,
