@@ -93,7 +93,7 @@ function list({ data }: Page<CallbackOrigin>, request: PageRequest): Markup {
 }
 
 function rate({ effective_requests_per_second: perSecond }: CallbackOrigin): Markup {
-  return perSecond === null ? NOTHING : html`${pace(perSecond, "callbacks")}`;
+  return perSecond === null ? NOTHING : html`${pace(perSecond)}`;
 }
 
 function lastError({ last_error: error }: CallbackOrigin): Markup {

@@ -21,10 +21,11 @@ function utc(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
 
-/** `12.5 polls a second`; of a rate below one a second, so many a minute. */
-export function pace(perSecond: number, noun: string): string {
+/** `12.5 polls a second`, or without a noun `12.5 a second`; of a rate below one a second, so many a minute. */
+export function pace(perSecond: number, noun = ""): string {
   const [count, unit] = perSecond < 1 ? [perSecond * 60, "minute"] : [perSecond, "second"];
-  return `${count.toLocaleString("en-US", { maximumFractionDigits: 1 })} ${noun} a ${unit}`;
+  const shown = count.toLocaleString("en-US", { maximumFractionDigits: 1 });
+  return [shown, noun, "a", unit].filter((word) => word !== "").join(" ");
 }
 
 const STEPS: readonly (readonly [ms: number, unit: string])[] = [
