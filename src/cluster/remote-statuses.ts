@@ -96,7 +96,8 @@ export class RemoteStatuses {
     if (waitMs <= 0) return from;
     const over = Promise.withResolvers<"over">();
     const timer = this.#runtime.clock.setTimer(waitMs, () => over.resolve("over"));
-    signal.addEventListener("abort", () => over.resolve("over"), { once: true });
+    const leave = (): void => over.resolve("over");
+    signal.addEventListener("abort", leave, { once: true });
     try {
       let answer = from;
       while (!answer.isEnding && answer.state === from.state && !signal.aborted) {
@@ -110,6 +111,7 @@ export class RemoteStatuses {
       return answer;
     } finally {
       timer.cancel();
+      signal.removeEventListener("abort", leave);
     }
   }
 

@@ -149,9 +149,12 @@ export class ObservedAnswers {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = this.#clock.setTimer(waitMs, resolve);
     entry.waiting.add(resolve);
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    const leave = (): void => resolve();
+    signal.addEventListener("abort", leave, { once: true });
     return promise.finally(() => {
       timer.cancel();
+      // The signal may live as long as the process.
+      signal.removeEventListener("abort", leave);
       entry.waiting.delete(resolve);
     });
   }
