@@ -6,6 +6,7 @@ import { publicId } from "../core/ids/ids.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { readTraceContext } from "../core/trace-context.ts";
 import type { ProviderVersion } from "../providers/compile/provider-version.ts";
+import { hashApiKey } from "../runtime/secrets/api-key.ts";
 import { invalidPointers } from "../runtime/settings/invalid-places.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
 import { REQUEST_DEADLINE_MS } from "./app.ts";
@@ -81,10 +82,11 @@ function saysMore({ metadata, events, payload, deadlineS }: SubmissionOptions): 
 /** Gives submit-through the API's keys, subscriptions and problems. */
 export function submitThrough(services: ApiServices, { storeTimeoutMs, isStopping }: Patience) {
   const authenticator = new Authenticator(services);
+  const hashes = new KeyHashes();
   return {
     async authenticate(key: string, request: IncomingMessage): Promise<Outcome<string>> {
       const client = clientOf(request, services);
-      const caller = await authenticator.authenticateKey(key, client);
+      const caller = await authenticator.authenticateKey(key, client, hashes.of(request, key));
       if (!caller.ok) {
         const isFlood = caller.problem.code === "too_many_refused_keys";
         return isFlood ? services.admission.holdBackFrom(client.address, caller) : caller;
@@ -134,6 +136,19 @@ export function submitThrough(services: ApiServices, { storeTimeoutMs, isStoppin
       return { status, headers, body: typeof body === "string" ? body : "" };
     },
   };
+}
+
+/** The hash of the key that a connection's latest request had: the next one mostly has the same. */
+class KeyHashes {
+  readonly #latest = new WeakMap<object, { readonly key: string; readonly keyHash: string }>();
+
+  of({ socket }: IncomingMessage, key: string): string {
+    const latest = this.#latest.get(socket);
+    if (latest?.key === key) return latest.keyHash;
+    const keyHash = hashApiKey(key);
+    this.#latest.set(socket, { key, keyHash });
+    return keyHash;
+  }
 }
 
 function withHeaders({ problem }: Refusal, fields: Problem["headers"]): Refusal {

@@ -63,10 +63,18 @@ export function takeCallbackField(
 }
 
 function fromJson(part: Buffer, isWhole: boolean, fields: Fields) {
+  if (!mayName(part, fields)) return null;
   const cut = cutJsonMembers(part.toString("latin1"), isWhole, fields);
   if (cut === null) return null;
   const texts = fields.map((_, index) => textOfJson(cut.values.get(index)));
   return { body: Buffer.from(cut.text, "latin1"), callback: firstOf(fields, texts) };
+}
+
+const BACKSLASH = 0x5c;
+
+/** Most bodies have none of the fields, which shows before they are read: only a backslash could hide a name. */
+function mayName(part: Buffer, fields: Fields): boolean {
+  return part.includes(BACKSLASH) || fields.some((keys) => part.includes(keys.at(-1) ?? ""));
 }
 
 function textOfJson(source: string | undefined): string | null {

@@ -4,7 +4,7 @@ import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
 import { interpretAnswer } from "../providers/answer/interpret.ts";
 import type { Provider } from "../providers/compile/provider.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Clock, Timer } from "../runtime/clock.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { readableBody } from "./held-answer.ts";
 
@@ -13,6 +13,11 @@ const HELD_MS_MAX = 2_000;
 /** So much of a refusal is read for whether it is one of a rate limit. */
 const REFUSAL_BYTES_MAX = 16 * 1024;
 const REFUSALS_FROM = 400;
+
+/** A connection, as far as its lane is concerned. */
+type LaneOwner = Pick<Upstream, "takeTurnAhead"> & {
+  readonly lane: Pick<Upstream["lane"], "concurrency" | "settle">;
+};
 
 interface Share {
   held: number;
@@ -107,7 +112,10 @@ export class LaneTurn {
  */
 export class LaneTurns {
   readonly #runtime: Pick<Runtime, "clock">;
-  readonly #shares = new Map<Upstream, Share>();
+  readonly #shares = new Map<LaneOwner, Share>();
+  /** In the order in which they began, with the time when their places are given back. */
+  readonly #turns = new Map<LaneTurn, number>();
+  #timer: Timer | null = null;
 
   constructor(runtime: Pick<Runtime, "clock">) {
     this.#runtime = runtime;
@@ -119,28 +127,47 @@ export class LaneTurns {
    *   than the connection's, whose limits say nothing about its polls
    */
   async take(
-    upstream: Upstream,
+    upstream: LaneOwner,
     provider: Provider | null,
     waitMs: number,
   ): Promise<LaneTurn | null> {
-    const startedAtMs = this.#runtime.clock.monotonic();
+    const { clock } = this.#runtime;
+    const startedAtMs = clock.monotonic();
     const share = this.#shares.get(upstream) ?? { held: 0, waiting: new Set() };
     this.#shares.set(upstream, share);
     if (share.held < partOf(upstream)) share.held += 1;
     else if (!(await this.#wait(share, waitMs))) return null;
-    const leftMs = waitMs - (this.#runtime.clock.monotonic() - startedAtMs);
+    const leftMs = waitMs - (clock.monotonic() - startedAtMs);
     const generation = await upstream.takeTurnAhead(leftMs);
     if (generation === null) {
       this.#release(upstream, share);
       return null;
     }
-    const turn = new LaneTurn(this.#runtime.clock, provider, (verdict) => {
-      timer.cancel();
+    const turn = new LaneTurn(clock, provider, (verdict) => {
+      this.#turns.delete(turn);
       this.#release(upstream, share);
       upstream.lane.settle(verdict, generation);
     });
-    const timer = this.#runtime.clock.setTimer(HELD_MS_MAX, () => turn.giveBack());
+    this.#turns.set(turn, clock.monotonic() + HELD_MS_MAX);
+    this.#arm();
     return turn;
+  }
+
+  /** One timer for all turns: most end long before it would matter. */
+  #arm(): void {
+    if (this.#timer !== null) return;
+    const { clock } = this.#runtime;
+    const [first] = this.#turns.values();
+    if (first === undefined) return;
+    this.#timer = clock.setTimer(first - clock.monotonic(), () => {
+      this.#timer = null;
+      const nowMs = clock.monotonic();
+      for (const [turn, untilMs] of this.#turns) {
+        if (untilMs > nowMs) break;
+        turn.giveBack();
+      }
+      this.#arm();
+    });
   }
 
   /** Waits until one of the share is given on; false when none was in time. */
@@ -158,7 +185,7 @@ export class LaneTurns {
     return promise;
   }
 
-  #release(upstream: Upstream, share: Share): void {
+  #release(upstream: LaneOwner, share: Share): void {
     share.held -= 1;
     const [next] = share.waiting;
     if (next !== undefined && share.held < partOf(upstream)) {
@@ -170,6 +197,6 @@ export class LaneTurns {
   }
 }
 
-function partOf({ lane }: Upstream): number {
+function partOf({ lane }: LaneOwner): number {
   return Math.max(1, Math.floor(lane.concurrency / 2));
 }

@@ -26,6 +26,14 @@ describe("the field of a body that says where the callback goes", () => {
     });
   });
 
+  test("a callback field is found whose name is written with escapes", () => {
+    const body = String.raw`{"callback\u005furl":"https://a.example/x","n":1}`;
+    expect(take("application/json", body)).toEqual({
+      body: '{"n":1}',
+      callback: { url: "https://a.example/x", pointer: "/callback_url" },
+    });
+  });
+
   test("a callback field that is not text is taken off and ignored", () => {
     expect(take("application/problem+json; charset=utf-8", '{"callback_url":null}')).toEqual({
       body: "{}",

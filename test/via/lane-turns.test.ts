@@ -2,7 +2,8 @@ import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import type { LaneVerdict } from "../../src/core/job/job.ts";
 import { builtInProviders } from "../support/providers.ts";
-import { LaneTurn } from "../../src/via/lane-turns.ts";
+import { LaneTurn, LaneTurns } from "../../src/via/lane-turns.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const PROVIDERS = builtInProviders();
@@ -78,4 +79,40 @@ test("a refusal for another reason slows nothing down, nor does one of a key of 
   expect(verdictOn({ status: 500, body: "<html>" })).toEqual(HEALTHY);
   expect(verdictOn({ status: 200, body: SECONDARY })).toEqual(HEALTHY);
   expect(verdictOn({ status: 429 }, null)).toEqual(HEALTHY);
+});
+
+/** A connection with four places, of which requests get two. */
+function openTurns() {
+  const clock = new FakeClock();
+  const settled: string[] = [];
+  const lane = { concurrency: 4, settle: ({ kind }: LaneVerdict) => void settled.push(kind) };
+  const upstream = { lane, takeTurnAhead: () => 1 };
+  const turns = new LaneTurns({ clock });
+  return { clock, settled, take: (waitMs: number) => turns.take(upstream, null, waitMs) };
+}
+
+test("a request that takes long gives its place to polls after two seconds, once", async () => {
+  const { clock, settled, take } = openTurns();
+  const first = await take(10_000);
+  clock.advance(1_000);
+  await take(10_000);
+  clock.advance(999);
+  expect(settled).toEqual([]);
+  clock.advance(1);
+  expect(settled.length).toBe(1);
+  first?.giveBack();
+  expect(settled.length).toBe(1);
+  clock.advance(1_000);
+  expect(settled.length).toBe(2);
+});
+
+test("requests take half of a connection's places at most, the others wait for one of those", async () => {
+  const { clock, take } = openTurns();
+  const held = [await take(10_000), await take(10_000)];
+  const late = take(500);
+  const patient = take(1_900);
+  clock.advance(500);
+  expect(await late).toBeNull();
+  held[0]?.giveBack();
+  expect(await patient).not.toBeNull();
 });

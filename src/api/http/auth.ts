@@ -69,9 +69,12 @@ export class Authenticator {
     return this.authenticateKey(key, client);
   }
 
-  /** The same for a bare key. */
-  authenticateKey(key: string, client: ClientAddress): Outcome<Caller> | Promise<Outcome<Caller>> {
-    const keyHash = hashApiKey(key);
+  /** The same for a bare key, whose hash the caller may know. */
+  authenticateKey(
+    key: string,
+    client: ClientAddress,
+    keyHash = hashApiKey(key),
+  ): Outcome<Caller> | Promise<Outcome<Caller>> {
     const known = this.#services.apiKeys.find(keyHash);
     if (known !== null) return this.#judge(known, client);
     const form = apiKeyForm(key);
