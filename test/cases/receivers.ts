@@ -60,6 +60,13 @@ const RAW: readonly (readonly [what: string, raw: string])[] = [
     "has extensions of its chunks, and trailers",
     "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nx-sum: 1\r\n\r\n",
   ],
+  [
+    "comes after 100 Continue, which was not asked for",
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+  ],
+  ["has more headers than are read", `HTTP/1.1 200 OK\r\nx-a: ${"a".repeat(100_000)}\r\n\r\n`],
+  ["ends within its headers", "HTTP/1.1 200 OK\r\nx-a: b\r\n"],
+  ["ends with its status line", "HTTP/1.1 200 OK\r\n"],
 ];
 
 const OF_ANSWERS: readonly ReceiverCase[] = [
@@ -77,6 +84,29 @@ const OF_ANSWERS: readonly ReceiverCase[] = [
       (_, response) => {
         response.writeHead(200);
         response.write("and so on ".repeat(3000));
+      },
+    ],
+    attempts: TAKEN,
+    heard: 1,
+  },
+  {
+    title:
+      "a receiver whose 100 Continue comes in pieces, and twice, before its 200 has taken the callback",
+    sources: [],
+    behaves: [
+      ({ socket }) => {
+        const pieces = [
+          "HTTP/1.1 1",
+          "00 Continue\r\nx-a: b\r",
+          "\n\r\nHTTP/1.1 100 \r\n\r\nHT",
+          "TP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        ];
+        const next = (): void => {
+          const piece = pieces.shift();
+          if (piece !== undefined) socket.write(piece, () => setTimeout(next, 20));
+        };
+        socket.setNoDelay();
+        next();
       },
     ],
     attempts: TAKEN,

@@ -39,6 +39,16 @@ const ODD: readonly (readonly [what: string, answer: string])[] = [
     "has extensions of its chunks, and trailers",
     `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1c;a=b\r\n${BODY}\r\n0\r\nX-Sum: 1\r\n\r\n`,
   ],
+  [
+    "comes after 100 Continue, which was not asked for",
+    `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 28\r\n\r\n${BODY}`,
+  ],
+  ["folds a header", `HTTP/1.1 200 OK\r\nX-Foo: a\r\n  b\r\nContent-Length: 28\r\n\r\n${BODY}`],
+  ["lists equal lengths", `HTTP/1.1 200 OK\r\nContent-Length: 28, 28\r\n\r\n${BODY}`],
+  [
+    "names the transfer coding that is none",
+    `HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 28\r\n\r\n${BODY}`,
+  ],
 ];
 
 export const WIRE: readonly WireCase[] = ODD.map(([what, answer]) => ({

@@ -92,7 +92,7 @@ export class Exchange implements PooledExchange {
   }
 
   fail(code: RequestFailureCode, message: string): void {
-    if (this.request.statusSuffices === true && this.#hasStatus(code)) return this.#answer(true);
+    if (this.request.statusSuffices === true && this.#hasStatus()) return this.#answer(true);
     const durationMs = this.#elapsedMs();
     this.#settle({ kind: "failed", failure: { code, message }, durationMs }, false);
   }
@@ -175,10 +175,9 @@ export class Exchange implements PooledExchange {
     );
   }
 
-  /** A response that undici refuses for its headers still begins with its status. */
-  #hasStatus(code: RequestFailureCode): boolean {
-    const isRefused = this.#status === 0 && code === "invalid_response";
-    if (isRefused) this.#status = this.#owner.statusOf(this) ?? 0;
+  /** A response whose headers are refused, or never end, still begins with its status. */
+  #hasStatus(): boolean {
+    if (this.#status === 0) this.#status = this.#owner.statusOf(this) ?? 0;
     return this.#status !== 0;
   }
 

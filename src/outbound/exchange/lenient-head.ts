@@ -7,7 +7,7 @@ const HTTP = "HTTP/";
 /**
  * Lets undici read responses whose head is not quite HTTP but clear to curl and browsers: chunks
  * and a length (the chunks count, RFC 9112 6.3), equal lengths twice, lines that end with LF alone,
- * blanks before a colon. undici has no setting for that. Real contradictions, such as two different
+ * lines that are folded, blanks before a colon, the transfer coding that is none. undici has no setting for that. Real contradictions, such as two different
  * lengths, remain errors. The rewritten head closes the connection, so that bytes that two readers
  * interpret differently can't become the response to another request.
  */
@@ -69,8 +69,11 @@ function endOfHead(bytes: Buffer): number | null {
 
 /** The head in a form that undici accepts, with the same meaning. */
 function strictHead(head: string): string {
-  const [statusLine = "", ...lines] = head.trimEnd().split(/\r?\n/);
-  const fields = lines.map((line) => line.replace(/^([^\s:]+)[ \t]+:/, "$1:"));
+  const unfolded = head.trimEnd().replaceAll(/\r?\n[ \t]+/g, " ");
+  const [statusLine = "", ...lines] = unfolded.split(/\r?\n/);
+  const fields = lines
+    .map((line) => line.replace(/^([^\s:]+)[ \t]+:/, "$1:"))
+    .flatMap((field) => (/^content-length:/i.test(field) ? lengthFields(field) : [field]));
   const isChunked = fields.some((field) => /^transfer-encoding:.*\bchunked[ \t]*$/i.test(field));
   const lengths = new Set<string>();
   const kept = fields.filter((field) => {
@@ -81,6 +84,8 @@ function strictHead(head: string): string {
         lengths.add(value);
         return isNews;
       }
+      case "transfer-encoding":
+        return value.toLowerCase() !== "identity";
       case "connection":
       case "keep-alive":
         return false;
@@ -89,4 +94,10 @@ function strictHead(head: string): string {
     }
   });
   return [statusLine, ...kept, "connection: close", "", ""].join("\r\n");
+}
+
+/** One field for each length of a list, which RFC 9110 8.6 allows where they are equal. */
+function lengthFields(field: string): string[] {
+  const [name = "", list = ""] = field.split(":", 2);
+  return list.split(",").map((length) => `${name}: ${length.trim()}`);
 }
