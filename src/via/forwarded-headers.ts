@@ -129,7 +129,7 @@ export function responseHeaders(
     if (HOP_BY_HOP.has(lower) && lower !== "trailer") continue;
     if (lower.startsWith(OWN_PREFIX) || named?.has(lower) === true) continue;
     const isPolled = POLLED_LINKS.has(lower) || (lower === "location" && status === ACCEPTED);
-    kept.push(name, isPolled && leadsBelow(value, from) ? to + value.slice(from.length) : value);
+    kept.push(name, isPolled ? linkThrough(value, { from, to }) : value);
   }
   for (const [name, value] of ANSWER_HEADERS) {
     if (!hasHeader(raw, name)) kept.push(name, value);
@@ -151,6 +151,13 @@ export function headerText(text: string): string {
 
 const ACCEPTED = 202;
 
-function leadsBelow(link: string, base: string): boolean {
-  return link.startsWith(base) && /^[/?]/.test(link.slice(base.length));
+/**
+ * A link below the base URL as one through the gateway; any other as it is. One that names only a path
+ * of the API's host would lead a client to that path of the gateway.
+ */
+function linkThrough(link: string, { from, to }: LinksThrough): string {
+  const isPath = link.startsWith("/") && !link.startsWith("//");
+  const whole = isPath ? `${new URL(from).origin}${link}` : link;
+  const rest = whole.startsWith(from) ? whole.slice(from.length) : "";
+  return /^[/?]/.test(rest) ? to + rest : link;
 }

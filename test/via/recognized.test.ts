@@ -24,6 +24,8 @@ const SIGNS: Readonly<Record<string, Submission>> = {
   "id-and-status": () => ({ status: 201, body: { id: 12, status: "IN_PROGRESS" } }),
 };
 
+const LINK_HEADERS = new Set(["operation-location", "azure-asyncoperation", "location"]);
+
 describe("a submission without a definition", () => {
   test.for(Object.keys(SIGNS))(
     "a submission is recognized by %s, which its answer, its subscription and its explanation show",
@@ -46,6 +48,13 @@ describe("a submission without a definition", () => {
         body: "{}",
       });
       expect(answer.headers.get("ringback-recognized-by")).toBe(sign);
+      const link = LINK_HEADERS.has(sign) ? answer.headers.get(sign) : null;
+      if (link !== null) {
+        // As an SDK follows it, with the only key that it has.
+        const headers = { authorization: `Bearer ${API_KEY}` };
+        const polled = await fetch(new URL(link, answer.url), { headers });
+        expect(await polled.json()).toMatchObject({ status: "succeeded" });
+      }
       const id = answer.headers.get("ringback-subscription-id") ?? "";
       const subscription = await scene.look(`/v1/subscriptions/${id}`);
       expect(subscription).toMatchObject({ provider: "auto", recognized_by: sign });
