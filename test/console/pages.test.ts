@@ -214,6 +214,24 @@ describe("the list of jobs", () => {
     expect(wrong.text).toContain("invalid_cursor");
   });
 
+  test.each(["subscriptions", "deliveries", "events"])(
+    "the empty list of %s teaches the first command",
+    async (path) => {
+      const other = fixture.api.uuid();
+      await fixture.api.addProject(other, `empty ${path}`);
+      const browser = fixture.browser();
+      await browser.signIn(await fixture.api.addKey(["admin"], { projectId: other }));
+      expect(await browser.open(`/console/${path}`)).toContain("/v1/subscriptions");
+      const body = { metadata: "customer=acme" };
+      const key = await fixture.api.addKey(["admin"], { projectId: other });
+      const made = await fixture.api.request("POST", "/v1/console-links", { body, key });
+      const { url } = (await made.json()) as Json;
+      const text = await fixture.browser().open(`${new URL(url).pathname}subscriptions`);
+      expect(text).toContain("No subscriptions yet");
+      expect(text).not.toContain("/v1/subscriptions");
+    },
+  );
+
   test("the empty list of jobs teaches the first command", async () => {
     const empty = await ConsoleFixture.open();
     try {

@@ -4,7 +4,7 @@ import { EVENT_TYPES } from "../../core/delivery/event.ts";
 import { ApiProblem, type GatewayApi } from "../http/gateway-api.ts";
 import type { ListedDelivery, Page } from "../http/models.ts";
 import { defineAction, definePage, may, type PageRequest, redirect } from "../http/page.ts";
-import { statusOptions } from "../jobs/list-page.ts";
+import { firstCommand, statusOptions } from "../jobs/list-page.ts";
 import { status, words } from "../view/badge.ts";
 import {
   beginOf,
@@ -192,7 +192,8 @@ function lastError({ last_error: error }: ListedDelivery): Markup {
   return html`<span class="error" title="${error.code}: ${text}">${text}</span>`;
 }
 
-function nothingFound(filter: Filter, { links }: PageRequest): Markup {
+function nothingFound(filter: Filter, request: PageRequest): Markup {
+  const { links } = request;
   return isFiltered(filter)
     ? emptyState(
         "No delivery matches",
@@ -200,8 +201,7 @@ function nothingFound(filter: Filter, { links }: PageRequest): Markup {
       )
     : emptyState(
         "No deliveries yet",
-        html`<p>
-          When a job ends, each of its subscriptions gets a delivery, which is shown here.
-        </p>`,
+        html`<p>When a job ends, each of its subscriptions gets a delivery, which is shown here.</p>
+          ${firstCommand(request)}`,
       );
 }

@@ -167,7 +167,8 @@ function list(page: Page<Job>, filter: Filter, request: PageRequest): Markup {
   ${listPager(request, place, next)}`;
 }
 
-function nothingFound(filter: Filter, { links, publicUrl }: PageRequest): Markup {
+function nothingFound(filter: Filter, request: PageRequest): Markup {
+  const { links } = request;
   if (isFiltered(filter)) {
     return emptyState(
       "No job matches",
@@ -182,9 +183,14 @@ function nothingFound(filter: Filter, { links, publicUrl }: PageRequest): Markup
   return emptyState(
     "No jobs yet",
     html`<p>A job appears here as soon as a subscription names it:</p>
-      ${command(subscribeCommand(publicUrl))}
+      ${firstCommand(request)}
       <p>When it ends, its callback is sent, and its whole history is shown here.</p>`,
   );
+}
+
+/** The command that makes the first job and all that follows from it; nothing for somebody without a key. */
+export function firstCommand({ link, publicUrl }: PageRequest): Markup {
+  return link === null ? command(subscribeCommand(publicUrl)) : NOTHING;
 }
 
 function subscribeCommand(url: string): string {

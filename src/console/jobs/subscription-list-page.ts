@@ -19,7 +19,7 @@ import { type Markup, NOTHING } from "../view/markup.ts";
 import { emptyState, mono, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
 import { waitOf } from "../view/waits.ts";
-import { statusOptions } from "./list-page.ts";
+import { firstCommand, statusOptions } from "./list-page.ts";
 
 const PAGE_SIZE = 50;
 const FIELDS = ["metadata", "origin", "status", "job", "period"] as const;
@@ -110,7 +110,8 @@ function list(page: Page<Row>, filter: Filter, request: PageRequest): Markup {
   ${listPager(request, place, next)}`;
 }
 
-function nothingFound(filter: Filter, { links }: PageRequest): Markup {
+function nothingFound(filter: Filter, request: PageRequest): Markup {
+  const { links } = request;
   return isFiltered(filter)
     ? emptyState(
         "No subscription matches",
@@ -122,8 +123,7 @@ function nothingFound(filter: Filter, { links }: PageRequest): Markup {
       )
     : emptyState(
         "No subscriptions yet",
-        html`<p>
-          <a href="${links.to("jobs")}">Jobs</a> has the command that makes the first one.
-        </p>`,
+        html`<p>A subscription names a job, and where its callback goes when the job ends.</p>
+          ${firstCommand(request)}`,
       );
 }

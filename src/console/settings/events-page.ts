@@ -2,7 +2,7 @@ import { html } from "hono/html";
 import { EVENT_TYPES } from "../../core/delivery/event.ts";
 import type { Page, StoredEvent } from "../http/models.ts";
 import { definePage } from "../http/page.ts";
-import { statusOptions } from "../jobs/list-page.ts";
+import { firstCommand, statusOptions } from "../jobs/list-page.ts";
 import { status } from "../view/badge.ts";
 import {
   beginOf,
@@ -42,9 +42,10 @@ export const eventListPage = definePage({
           ? emptyState(
               "No events",
               html`<p>
-                Each ending of a job is an event, and so is progress that a subscription asked for.
-                <a href="${links.to("jobs")}">Jobs</a> has the command that makes the first one.
-              </p>`,
+                  Each ending of a job is an event, and so is progress that a subscription asked
+                  for.
+                </p>
+                ${firstCommand(request)}`,
             )
           : table(
               "Events, newest first",
