@@ -86,14 +86,24 @@ function spelledOut(args: readonly string[], program: Command): readonly string[
 
 /** The words at the beginning that name a command and its parents. */
 function commandPath(words: readonly string[], program: Command): string[] {
+  return knownCommands(words, program).path;
+}
+
+/** The same, and the last of these commands that has others. */
+function knownCommands(
+  words: readonly string[],
+  program: Command,
+): { readonly path: string[]; readonly parent: Command } {
   const path: string[] = [];
-  let at: Command | undefined = program;
+  let [at, parent] = [program, program];
   for (const word of words) {
-    at = at.commands.find((one) => one.name() === word);
-    if (at === undefined) break;
+    const next = at.commands.find((one) => one.name() === word);
+    if (next === undefined) break;
     path.push(word);
+    at = next;
+    if (at.commands.length > 0) parent = at;
   }
-  return path;
+  return { path, parent };
 }
 
 /** The tree of commands. */
@@ -156,7 +166,8 @@ function misunderstood(
     cli.stderr.write(`${JSON.stringify({ error: problem })}\n`);
   } else if (isUnknown) {
     const [, suggestion] = /\((Did you mean [^)]*)\)/.exec(message) ?? [];
-    const lines = [`Unknown command: ${args.join(" ")}`, "", program.helpInformation().trimEnd()];
+    const { parent } = knownCommands(command === "help" ? args.slice(1) : args, program);
+    const lines = [`Unknown command: ${args.join(" ")}`, "", parent.helpInformation().trimEnd()];
     cli.stderr.write(`${[...lines, ...(suggestion ? ["", suggestion] : [])].join("\n")}\n`);
   } else {
     const help = ["ringback help", ...commandPath(args, program)].join(" ");

@@ -16,6 +16,7 @@ import { createSecretBox, type SecretBox } from "../runtime/secrets/secret-box.t
 import { newSigningKeyPair, newSigningSecret } from "../runtime/secrets/new-signing-secrets.ts";
 import { wholeNumber } from "../runtime/settings/setting-kind.ts";
 import { StartRefusedError } from "../runtime/process/start-refused.ts";
+import { CliError } from "./frame/cli.ts";
 import { textTable } from "./frame/output.ts";
 import { createUuidSource } from "../runtime/uuid-source.ts";
 import {
@@ -57,43 +58,70 @@ export type ProjectCommand =
       readonly value: number | null;
     };
 
-/** Parses the arguments after `project`; null when there is no such command. */
+/**
+ * Parses the arguments after `project`; null when there is no such command.
+ * @throws {CliError} for an argument that can't be meant
+ */
 export function readProjectCommand(args: readonly string[]): ProjectCommand | null {
   const [kind = "", name = "", ...rest] = args;
   if (kind === "list" && args.length === 1) return { kind };
-  if (!NAME.test(name)) return null;
   switch (kind) {
     case "create":
     case "key":
     case "limits":
-      return rest.length === 0 ? { kind, name } : null;
+      return rest.length === 0 ? { kind, name: projectName(name) } : null;
     case "allow":
-      return readLimit(name, ["live_jobs", ...rest]);
+      return readLimit(projectName(name), ["live_jobs", ...rest]);
     case "set-limit":
-      return readLimit(name, rest);
+      return readLimit(projectName(name), rest);
     case "set-frames":
-      return readFrames(name, rest);
+      return readFrames(projectName(name), rest);
     default:
       return null;
   }
 }
 
+function projectName(name: string): string {
+  if (NAME.test(name)) return name;
+  throw new CliError(`A project can't be called ${JSON.stringify(name)}.`, {
+    hint: "A name has 1 to 63 letters, digits, dots, dashes and underscores, the first a letter or digit.",
+  });
+}
+
 function readLimit(
   name: string,
-  [limitText, text = "", ...rest]: readonly string[],
+  [limitText, text, ...rest]: readonly string[],
 ): ProjectCommand | null {
+  if (limitText === undefined || text === undefined || rest.length > 0) return null;
   const limit = PROJECT_LIMIT_NAMES.find((one) => one === limitText);
-  if (limit === undefined || rest.length > 0) return null;
+  if (limit === undefined) {
+    throw new CliError(`${JSON.stringify(limitText)} is no limit.`, {
+      hint: `The limits: ${PROJECT_LIMIT_NAMES.join(", ")}.`,
+    });
+  }
   if (text === "default") return { kind: "set-limit", name, limit, value: null };
-  const reading = wholeNumber(0, limitMaxOf(limit)).read(text);
-  return "value" in reading ? { kind: "set-limit", name, limit, value: reading.value } : null;
+  const kind = wholeNumber(0, limitMaxOf(limit));
+  const reading = kind.read(text);
+  if ("value" in reading) return { kind: "set-limit", name, limit, value: reading.value };
+  throw new CliError(`${JSON.stringify(text)} ${reading.problem}.`, {
+    hint: `Give ${kind.valid}, or default for the environment's.`,
+  });
 }
 
 /** Origins, with commas between them; `none` for none. */
-function readFrames(name: string, [text = "", ...rest]: readonly string[]): ProjectCommand | null {
+function readFrames(name: string, [text, ...rest]: readonly string[]): ProjectCommand | null {
+  if (text === undefined || rest.length > 0) return null;
   const origins = text === "none" ? [] : text.split(",");
-  if (rest.length > 0 || origins.length > FRAME_ANCESTORS_MAX) return null;
-  return origins.every(isFrameAncestor) ? { kind: "set-frames", name, origins } : null;
+  const wrong = origins.find((origin) => !isFrameAncestor(origin));
+  if (wrong === undefined && origins.length <= FRAME_ANCESTORS_MAX) {
+    return { kind: "set-frames", name, origins };
+  }
+  throw new CliError(
+    wrong === undefined ? "These are too many origins." : `${JSON.stringify(wrong)} is no origin.`,
+    {
+      hint: `Give up to ${FRAME_ANCESTORS_MAX} origins such as https://app.example.com between commas, or none.`,
+    },
+  );
 }
 
 /** The result of a command. */

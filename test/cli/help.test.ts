@@ -63,6 +63,19 @@ test.each([[["help", "strat"]], [["help", "key", "mint"]]])(
   },
 );
 
+test("an unknown command below another is refused with that one's help", async () => {
+  for (const args of [
+    ["project", "frobnicate"],
+    ["key", "mint"],
+    ["help", "key", "mint"],
+  ]) {
+    const { code, stderr } = await runCli(args);
+    const [parent] = args.filter((word) => word !== "help");
+    expect(stderr).toMatch(new RegExp(`^Unknown command: .*\\n\\nUsage: ringback ${parent} `));
+    expect(code).toBe(1);
+  }
+});
+
 test("an unknown command is refused with those that there are, and the nearest one", async () => {
   const { code, stderr } = await runCli(["strat"]);
   expect(stderr).toMatch(/^Unknown command: strat\n\nUsage: ringback \[command\]\n/);

@@ -42,28 +42,39 @@ describe("reading the command line", () => {
   test.each([
     [[]],
     [["list", "acme"]],
-    [["create"]],
-    [["create", ""]],
-    [["create", "a b"]],
-    [["create", "-a"]],
     [["create", "a", "b"]],
-    [["create", "a".repeat(64)]],
     [["key", "acme", "more"]],
     [["allow", "acme"]],
-    [["allow", "acme", "-1"]],
-    [["allow", "acme", "1e3"]],
-    [["allow", "acme", "1000000001"]],
     [["allow", "acme", "1", "2"]],
-    [["limits"]],
     [["set-limit", "acme", "lists_running"]],
-    [["set-limit", "acme", "unheard_of", "3"]],
     [["set-limit", "acme", "lists_running", "3", "4"]],
     [["set-frames", "acme"]],
-    [["set-frames", "acme", "https://a.example/"]],
     [["set-frames", "acme", "https://a.example", "https://b.example"]],
     [["delete", "acme"]],
   ])("the project command does not understand %j", (args) => {
     expect(readProjectCommand(args)).toBeNull();
+  });
+
+  const MANY = Array.from({ length: 200 }, (_, index) => `https://${index}.example`).join(",");
+
+  test.each([
+    [["create", ""], `A project can't be called "".`, "1 to 63 letters"],
+    [["create", "a b"], `A project can't be called "a b".`, "1 to 63 letters"],
+    [["key", "-a"], `A project can't be called "-a".`, "1 to 63 letters"],
+    [["limits", "a".repeat(64)], "A project can't be called", "1 to 63 letters"],
+    [["allow", "acme", "-1"], `"-1" is too small.`, "from 0 to 1000000000, or default"],
+    [["allow", "acme", "1e3"], `"1e3" is not a whole number.`, "or default"],
+    [["allow", "acme", "1000000001"], `"1000000001" is too large.`, "or default"],
+    [["set-limit", "acme", "unheard_of", "3"], `"unheard_of" is no limit.`, "lists_running, "],
+    [["set-frames", "acme", "https://a.example/"], `"https://a.example/" is no origin.`, "or none"],
+    [["set-frames", "acme", MANY], "These are too many origins.", "or none"],
+  ])("the project command says what is wrong with %j, and what is valid", (args, message, hint) => {
+    expect(() => readProjectCommand(args)).toThrow(
+      expect.objectContaining({
+        message: expect.stringContaining(message),
+        hint: expect.stringContaining(hint),
+      }),
+    );
   });
 });
 

@@ -126,20 +126,11 @@ function add(project: Command, commands: Commands, form: string, description: st
       const { readProjectCommand, runProjectCommand } = await import("../project.ts");
       const { systemClock } = await import("../../runtime/clock.ts");
       const asked = readProjectCommand(args);
-      if (asked === null) throw notUnderstood(args);
+      if (asked === null) throw new CliError(`Unknown command: project ${args.join(" ")}`, {});
       const { text, json } = await runProjectCommand(asked, config, { clock: systemClock, log });
       if (out.isJson) out.printJson(json);
       else out.print(text);
       return EXIT.done;
     });
-  });
-}
-
-function notUnderstood(args: readonly string[]): CliError {
-  return new CliError(`Unknown command: project ${args.join(" ")}`, {
-    hint:
-      "The name of a project has 1 to 63 letters, digits, dots, dashes and underscores, the first a letter " +
-      "or digit. Limits are listed by: ringback project limits <name>. A number is whole, or default. " +
-      "An origin is one such as https://app.example.com.",
   });
 }
