@@ -8,6 +8,7 @@ import {
   operationalEventBody,
   type OperationalEventType,
 } from "../core/delivery/operational-event.ts";
+import { sliceRawJson } from "../core/json/raw-json.ts";
 import type { CallbackEventType } from "../receiver/event.ts";
 
 /** Numbers and text that a receiver changes when it writes JSON again instead of passing it on. */
@@ -60,16 +61,30 @@ export const EVENT_FIXTURE_TYPES: readonly CallbackEventType[] = [
 
 /**
  * The body of a callback, exactly as a gateway writes it.
- * @param data replaces members of the event's `data`, or adds some
+ * @param data replaces members of the event's `data`, or adds some; undefined leaves one out. A JSON text of an
+ *   object keeps every digit of its numbers, as do the members that are not replaced
  */
 export function eventFixture(
   type: CallbackEventType,
-  data?: Readonly<Record<string, unknown>>,
+  data: Readonly<Record<string, unknown>> | string = {},
 ): string {
   const body = bodyOf(type);
-  if (data === undefined) return body;
-  const event = JSON.parse(body) as { readonly data: object };
-  return JSON.stringify({ ...event, data: { ...event.data, ...data } });
+  const own = sliceRawJson(body, ["data"]) ?? "{}";
+  const given = typeof data === "string" ? data : JSON.stringify(data);
+  const without =
+    typeof data === "string" ? [] : keysOf(data).filter((name) => data[name] === undefined);
+  const names = new Set([...namesIn(own), ...namesIn(given)]);
+  for (const name of without) names.delete(name);
+  const members = [...names].map((name) => {
+    const value = sliceRawJson(given, [name]) ?? sliceRawJson(own, [name]);
+    return `${JSON.stringify(name)}:${value}`;
+  });
+  const at = body.lastIndexOf(own);
+  return `${body.slice(0, at)}{${members.join(",")}}${body.slice(at + own.length)}`;
+}
+
+function namesIn(object: string): string[] {
+  return Object.keys(JSON.parse(object) as object);
 }
 
 function bodyOf(type: CallbackEventType): string {

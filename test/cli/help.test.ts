@@ -70,7 +70,7 @@ test("an unknown command below another is refused with that one's help", async (
     ["help", "key", "mint"],
   ]) {
     const { code, stderr } = await runCli(args);
-    const [parent] = args.filter((word) => word !== "help");
+    const parent = args.find((word) => word !== "help");
     expect(stderr).toMatch(new RegExp(`^Unknown command: .*\\n\\nUsage: ringback ${parent} `));
     expect(code).toBe(1);
   }

@@ -26,3 +26,16 @@ test("members of data can be replaced", () => {
   const event = JSON.parse(eventFixture("job.failed", { job_id: "mine", error: "no" }));
   expect(event).toMatchObject({ data: { job_id: "mine", error: "no", status: "failed" } });
 });
+
+test("members that are not replaced keep their digits, and so do those of a JSON text", () => {
+  const named = eventFixture("job.completed", { job_id: "mine", metadata: undefined });
+  expect(named).toContain(
+    '"decimal":1.10,"integer":12345678901234567890,"text":"f\\u00fcr a/b 🙂"',
+  );
+  expect(JSON.parse(named).data).toMatchObject({ job_id: "mine", status: "completed" });
+  expect(JSON.parse(named).data).not.toHaveProperty("metadata");
+  const exact = eventFixture("job.completed", '{"result": {"price": 2.50}, "added": 1.0}');
+  expect(exact).toContain('"result":{"price": 2.50}');
+  expect(exact).toMatch(/"added":1\.0\}\}$/);
+  for (const type of EVENT_FIXTURE_TYPES) expect(eventFixture(type, {})).toBe(eventFixture(type));
+});

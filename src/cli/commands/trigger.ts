@@ -6,13 +6,14 @@ import { type Cli, CliError, EXIT, type ExitCode } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";
-import { durationMs, objectFrom, pairsFrom, urlFrom } from "../frame/values.ts";
+import { durationMs, objectTextFrom, pairsFrom, urlFrom } from "../frame/values.ts";
 import { printExchange } from "../listen/exchanges.ts";
 import { forward } from "../listen/forward.ts";
 
 interface TriggerFlags extends GatewayFlags {
   readonly to: string;
-  readonly data?: object;
+  /** JSON of an object. */
+  readonly data?: string;
   readonly header?: Readonly<Record<string, string>>;
   readonly timeout: number;
 }
@@ -34,7 +35,7 @@ function options(command: Command): Command {
     .option(
       "--data <json>",
       "members that replace those of the event's data, or are added",
-      objectFrom,
+      objectTextFrom,
     )
     .option("--header <name=value>", "an extra header", pairsFrom)
     .option("--timeout <time>", "how long the receiver may take", durationMs, TIMEOUT_MS)
@@ -51,7 +52,7 @@ async function trigger(
   { cli, out, signal }: CommandRun,
 ): Promise<ExitCode> {
   const secret = await signingSecret(cli, flags, signal);
-  const body = eventFixture(type, flags.data as Readonly<Record<string, unknown>> | undefined);
+  const body = eventFixture(type, flags.data);
   const request = signedRequest(body, secret, { url: flags.to });
   const headers = Object.fromEntries(request.headers);
   const { to: url, timeout: timeoutMs, header = {} } = flags;

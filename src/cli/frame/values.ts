@@ -114,17 +114,11 @@ export function urlFrom(text: string): string {
   throw new InvalidArgumentError("Give a URL such as http://localhost:3000/hook.");
 }
 
-/** A JSON object. */
-export function objectFrom(text: string): object {
-  const json = parsed(text);
-  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
-  throw new InvalidArgumentError(`Give a JSON object, such as '{"invoice": 17}'.`);
-}
-
-/** The same, as its text. */
+/** A JSON object, as its text, which has every digit of its numbers. */
 export function objectTextFrom(text: string): string {
-  objectFrom(text);
-  return text;
+  const json = parsed(text);
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) return text;
+  throw new InvalidArgumentError(`Give a JSON object, such as '{"invoice": 17}'.`);
 }
 
 function parsed(text: string): unknown {
