@@ -278,6 +278,29 @@ const OF_PROXIES: readonly UpstreamCase[] = [
     forS: 60,
     ends: { j: { type: "job.completed" } },
   },
+  {
+    title:
+      "a page of a proxy with HTTP 400 in place of a run's output at Databricks loses no output",
+    sources: [],
+    definition: "databricks",
+    baseUrl: "https://acme.cloud.databricks.com",
+    answers: {
+      "/api/2.2/jobs/runs/get?run_id=j": [
+        {
+          body: {
+            state: { life_cycle_state: "TERMINATED", result_state: "SUCCESS" },
+            tasks: [{ run_id: 7 }],
+          },
+        },
+      ],
+      "/api/2.2/jobs/runs/get-output?run_id=7": [
+        proxyPage(400),
+        { body: { notebook_output: { result: "42" } } },
+      ],
+    },
+    forS: 60,
+    ends: { j: { type: "job.completed", result: '{"notebook_output":{"result":"42"}}' } },
+  },
   ...[{ body: { error: "upstream timeout" } }, { body: {} }, { status: 204 }].map(
     (reply: Reply) => ({
       title: `an API without a definition that said "running" has not completed by ${JSON.stringify(reply)}`,

@@ -12,7 +12,7 @@ import type { Json } from "../support/api-client.ts";
 
 /** Callbacks that one receiver is sent at once; what is owed beyond that waits. */
 const CALLBACKS_AT_ONCE = 32;
-/** A killed node's lease runs for up to 15 s; then the new one looks every 1.5 s. */
+/** A killed node's lease runs for up to 12 s; then the new one looks every 1.5 s. */
 const TAKEOVER_MS = 20_000;
 
 /** Jobs by what was happening to each when the process went. */

@@ -29,7 +29,7 @@ export interface Fault<Database extends TortureDatabase = TortureCluster> {
 
 const MEBIBYTE = 1024 * 1024;
 const HOUR_MS = 3_600_000;
-/** Longer than a lease, which is good for 15 s. */
+/** Longer than a lease, which is good for 12 s. */
 const FROZEN_MS = 20_000;
 /** As a URL: a blank in a path would end the option. */
 const SHIFTED_DATE = new URL("../support/shifted-date.ts", import.meta.url).href;

@@ -176,10 +176,16 @@ function fallbackResult(
 ): Observation {
   const result = facts.fallback ?? "null";
   const { status } = answered.answer;
-  // The result may not be there yet.
-  return status === 404 || status === 410
+  // The result may not be there yet, or a proxy has answered in its place.
+  return status === 404 || status === 410 || !isOfApi(answered)
     ? afterCompletion(absent(answered, facts, answers, { status: "completed", result }))
     : { kind: "completed", result, times: facts.times };
+}
+
+/** APIs and storages answer in JSON and XML, proxies with a page. */
+function isOfApi({ answer, body }: ResponseContext): boolean {
+  const type = answer.headers["content-type"];
+  return body.kind === "json" || (typeof type === "string" && /json|\bxml/i.test(type));
 }
 
 function absent(

@@ -89,8 +89,8 @@ const requestSchema = z
       .default([])
       .describe(
         "HTTP statuses of this response that mean that there is no such result, so that the " +
-          "value at otherwise is used; for 404 and 410 once gone_after has confirmed it. Applied " +
-          "if no rule matches.",
+          "value at otherwise is used; for 404, 410 and responses that are neither JSON nor XML, " +
+          "such as a proxy's page, once gone_after has confirmed it. Applied if no rule matches.",
       ),
     error: pointers
       .optional()
