@@ -35,7 +35,8 @@ export function outgoingRequest(
   const replaced = { credentials, carrier, key: presented.key };
   const headers = requestHeaders(request.rawHeaders, replaced);
   const trailers = trailersAfter(body, request, replaced);
-  if (trailers !== null) headers.push("trailer", request.headers.trailer ?? "");
+  const announced = request.headers.trailer;
+  if (trailers !== null && announced !== undefined) headers.push("trailer", announced);
   if (!isOwn) {
     for (const [name, value] of Object.entries(target.credential.headers))
       headers.push(name, value);
@@ -56,15 +57,14 @@ export function outgoingRequest(
   };
 }
 
-/** Null unless the client announces some after a body in chunks. */
+/** Null where none can follow: after a body that is not in chunks. */
 function trailersAfter(
   body: TakenBody["body"],
   request: IncomingMessage,
   replaced: ReplacedHeaders,
 ): RelayedRequest["trailers"] {
-  const { headers } = request;
-  const isChunked = headers["transfer-encoding"] !== undefined && body instanceof Readable;
-  if (!isChunked || headers.trailer === undefined) return null;
+  const isChunked = request.headers["transfer-encoding"] !== undefined;
+  if (!isChunked || !(body instanceof Readable)) return null;
   return () => requestTrailers(request.rawTrailers, replaced);
 }
 

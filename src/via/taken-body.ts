@@ -23,12 +23,12 @@ export interface TakenBody {
  * held; the rest streams. Null when nothing more has come for a while.
  */
 export async function takeFromBody(
-  { headers }: IncomingMessage,
+  request: IncomingMessage,
   body: RequestBody | Buffer | null,
   fields: readonly PointerTokens[],
   patience: { readonly clock: Clock; readonly idleMs: number },
 ): Promise<TakenBody | null> {
-  const kind = body === null || fields.length === 0 ? null : fieldBodyOf(headers);
+  const kind = body === null || fields.length === 0 ? null : fieldBodyOf(request.headers);
   if (body === null || kind === null) return { body, bytesTaken: 0, callback: null };
   const beginning = Buffer.isBuffer(body)
     ? { part: body, isWhole: true }
@@ -40,7 +40,7 @@ export async function takeFromBody(
   if (isWhole || Buffer.isBuffer(body)) {
     return {
       // Only a stream can have trailers after it.
-      body: headers.trailer === undefined ? left : Readable.from([left]),
+      body: request.rawTrailers.length === 0 ? left : Readable.from([left]),
       bytesTaken: part.length - left.length,
       callback: taken?.callback ?? null,
     };
