@@ -40,16 +40,16 @@ describe("a receiver that", () => {
       { error_code: "response_timeout", http_status: null },
     ],
     [
-      "sends headers without an end",
+      "fails, and sends headers without an end",
       (socket) => {
-        socket.write("HTTP/1.1 200 OK\r\n");
+        socket.write("HTTP/1.1 500 No\r\n");
         writeForEver(socket, `x-filler: ${"x".repeat(1000)}\r\n`);
       },
-      { error_code: "headers_too_large", http_status: null },
+      { error_code: "server_error_answer", http_status: 500 },
     ],
     [
-      "closes the connection in the middle of its headers",
-      (socket) => void socket.end("HTTP/1.1 200 OK\r\nx-fil"),
+      "closes the connection in the middle of its status line",
+      (socket) => void socket.end("HTTP/1.1 20"),
       { error_code: "connection_reset", http_status: null },
     ],
     [
@@ -90,6 +90,17 @@ describe("a receiver that", () => {
     [
       "closes the connection in the middle of its answer",
       (socket) => void socket.end(`${HEAD}half`),
+    ],
+    [
+      "sends headers without an end",
+      (socket) => {
+        socket.write("HTTP/1.1 200 OK\r\n");
+        writeForEver(socket, `x-filler: ${"x".repeat(1000)}\r\n`);
+      },
+    ],
+    [
+      "closes the connection in the middle of its headers",
+      (socket) => void socket.end("HTTP/1.1 200 OK\r\nx-fil"),
     ],
     [
       "frames its answer twice",
