@@ -7,6 +7,7 @@ import type { AttackerCommands } from "../attacker.ts";
 import { atLeast, atMost, figure, type Figure } from "../figure.ts";
 import { BenchGateway, type BenchConnection, type BenchSubscription } from "../gateway.ts";
 import { median, quantile } from "../measure.ts";
+import { profileWhile } from "../profiler.ts";
 import type { ReceiverCommands } from "../receiver.ts";
 import type { Scenario } from "../scenario.ts";
 import type { UpstreamCommands } from "../upstream.ts";
@@ -256,7 +257,7 @@ async function measureInTurns(
   const beside: QuietSamples[] = [];
   const measureBeside = async (): Promise<void> => {
     await beginRound(attack, scene);
-    beside.push(await measureWindow(scene, quiet));
+    beside.push(await profileWhile(scene.gateway.pid, () => measureWindow(scene, quiet)));
   };
   if (!attack.isStored) {
     for (let window = 1; window <= windows; window += 1) {

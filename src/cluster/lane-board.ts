@@ -3,6 +3,7 @@ import type { OriginQueue } from "../delivery/outbox/origin-queue.ts";
 import type { Outbox } from "../delivery/outbox/outbox.ts";
 import type { CommandRouter } from "../intake/command-router.ts";
 import type { Upstreams } from "../polling/upstream/upstreams.ts";
+import { LaneReports } from "./lane-reports.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -20,8 +21,6 @@ import {
 } from "../store/lane-states.ts";
 
 const REPORT_INTERVAL_MS = 1_000;
-/** A node with more lanes in trouble reports only some of them. */
-const REPORTED_LANES_MAX = 5_000;
 
 export interface LaneBoardOptions {
   readonly nodeId: string;
@@ -41,8 +40,7 @@ export class LaneBoard implements Service {
   readonly #runtime: Runtime;
   readonly #options: LaneBoardOptions;
   readonly #repeater: Repeater;
-  /** The stored states, by the lane's name. */
-  #reported = new Map<string, LaneState>();
+  readonly #reports = new LaneReports();
 
   constructor(runtime: Runtime, options: LaneBoardOptions) {
     this.#runtime = runtime;
@@ -60,8 +58,8 @@ export class LaneBoard implements Service {
 
   async stop(): Promise<void> {
     await this.#repeater.stop();
-    if (this.#reported.size === 0) return;
-    this.#reported.clear();
+    if (this.#reports.size === 0) return;
+    this.#reports.clear();
     const { database, nodeId } = this.#options;
     try {
       await removeLaneStates(database, nodeId);
@@ -118,28 +116,19 @@ export class LaneBoard implements Service {
   /** Sends to the origins that this node has reported under these ids. */
   tryReported(reports: readonly { readonly id: string }[]): Promise<void> {
     const wanted = new Set(reports.map(({ id }) => id));
-    for (const { id, kind, projectId, name } of this.#reported.values()) {
+    for (const { id, kind, projectId, name } of this.#reports.all()) {
       if (kind === "origin" && wanted.has(id)) this.#tryHere(projectId, name);
     }
     return Promise.resolve();
   }
 
-  /** Stores the changes. */
+  /** Stores changes, as many as one report may hold. */
   async report(): Promise<void> {
-    const now = new Map(
-      [...this.#connectionsHere(), ...this.#originsHere()]
-        .slice(0, REPORTED_LANES_MAX)
-        .map((lane) => [keyOf(lane), lane]),
-    );
-    const put = [...now].filter(([key, lane]) => !isSame(this.#reported.get(key), lane));
-    const removed = [...this.#reported].filter(([key]) => !now.has(key));
-    if (put.length === 0 && removed.length === 0) return;
+    const changes = this.#reports.changes([...this.#connectionsHere(), ...this.#originsHere()]);
+    if (changes.put.length === 0 && changes.removed.length === 0) return;
     const { database, nodeId } = this.#options;
-    await putLaneStates(database, nodeId, {
-      put: put.map(([, lane]) => lane),
-      removed: removed.map(([, lane]) => lane),
-    });
-    this.#reported = now;
+    await putLaneStates(database, nodeId, changes);
+    this.#reports.store(changes);
   }
 
   #tryHere(projectId: string, origin: string): void {
@@ -180,41 +169,7 @@ export class LaneBoard implements Service {
 
   #stateOf(lane: LaneName, status: LaneStatus): LaneState {
     const { uuids, clock } = this.#runtime;
-    const id = this.#reported.get(keyOf(lane))?.id ?? uuids(clock.now(), 0);
+    const id = this.#reports.find(lane)?.id ?? uuids(clock.now(), 0);
     return { ...lane, ...status, id, failure: null, perSecond: null };
   }
-}
-
-function keyOf({ projectId, kind, name }: LaneName): string {
-  return `${kind} ${projectId} ${name}`;
-}
-
-/**
- * True when a lane is already stored in this state; its times change by themselves only in trouble.
- */
-function isSame(a: LaneState | undefined, b: LaneState): boolean {
-  return (
-    a !== undefined &&
-    a.hold === b.hold &&
-    a.breaker === b.breaker &&
-    a.pauseCause === b.pauseCause &&
-    isNear(a.pausedUntilMs, b.pausedUntilMs) &&
-    isNear(a.probeAtMs, b.probeAtMs) &&
-    isSameRate(a.perSecond, b.perSecond) &&
-    a.failure?.atMs === b.failure?.atMs
-  );
-}
-
-/** A learned rate grows all the time. */
-const SAME_RATE = 0.1;
-
-function isSameRate(a: number | null, b: number | null): boolean {
-  return a === b || (a !== null && b !== null && Math.abs(a - b) < SAME_RATE * Math.max(a, b));
-}
-
-/** Converting a time from the monotonic clock changes it by a fraction each time. */
-const SAME_TIME_MS = 50;
-
-function isNear(a: number | null, b: number | null): boolean {
-  return a === b || (a !== null && b !== null && Math.abs(a - b) < SAME_TIME_MS);
 }

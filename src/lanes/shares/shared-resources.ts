@@ -22,6 +22,7 @@ export const SHARED_RESOURCES = [
   "inbox_pages",
   "inspections",
   "key_lookups",
+  "lane_reports",
   "large_event_rows",
   "lists",
   "name_lookups",

@@ -98,6 +98,7 @@ const CONTESTS: Readonly<Record<SharedResource, readonly (() => Contest)[]>> = {
   inbox_pages: [() => semaphore(inboxPageTurns(new TestLimits({ inbox_pages_running: 1 })), 1)],
   inspections: [cluster.inspections],
   key_lookups: [api.keyLookups],
+  lane_reports: [cluster.laneReports],
   large_event_rows: [store.largeEventRows],
   lists: [api.lists],
   name_lookups: [() => semaphore(egress(16).lookups, 16)],

@@ -4,10 +4,13 @@ import { RemoteStatuses } from "../../../../src/cluster/remote-statuses.ts";
 import { JobStatuses } from "../../../../src/polling/watch/job-statuses.ts";
 import { ObservedAnswers } from "../../../../src/polling/watch/observed-answers.ts";
 import type { Runtime } from "../../../../src/runtime/runtime.ts";
+import { LaneReports } from "../../../../src/cluster/lane-reports.ts";
 import type { Database } from "../../../../src/store/db/database.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { testRuntime } from "../../../support/runtime.ts";
 import { uuids } from "../../../support/rows.ts";
+import { LANE_FREE } from "../../../../src/core/waiting/lane-status.ts";
+import type { LaneState } from "../../../../src/store/lane-states.ts";
 import { AT_ONCE, type Contest, Held } from "./contest.ts";
 
 const LOOK_INTERVAL_MS = 75;
@@ -104,5 +107,43 @@ function questions(
       expect(counts.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(openMax);
       expect(Math.max(0, ...counts)).toBeLessThanOrEqual(openMax / 2);
     },
+  };
+}
+
+const CHANGES_PER_REPORT = 200;
+
+/** Lanes that come to be in trouble, and are reported a few at a time. */
+export function laneReports(): Contest {
+  const reports = new LaneReports();
+  const inTrouble = new Map<string, LaneState>();
+  const lanes = new Held<string>();
+  const grants = new Map<string, () => void>();
+  let names = 0;
+  let changes = 0;
+  return {
+    othersMax: CHANGES_PER_REPORT,
+    crowd: 3 * CHANGES_PER_REPORT,
+    ask(projectId, granted) {
+      const name = `https://receiver-${(names += 1)}.example.com`;
+      const lane = { projectId, kind: "origin", name, id: name } as const;
+      const nothing = { failure: null, perSecond: null };
+      inTrouble.set(name, { ...LANE_FREE, ...lane, ...nothing, breaker: "open" });
+      lanes.add(projectId, name);
+      grants.set(name, granted);
+    },
+    end(who) {
+      const name = lanes.take(who);
+      return name !== undefined && inTrouble.delete(name);
+    },
+    pass() {
+      const next = reports.changes([...inTrouble.values()]);
+      changes = next.put.length + next.removed.length;
+      reports.store(next);
+      for (const { name } of next.put) {
+        grants.get(name)?.();
+        grants.delete(name);
+      }
+    },
+    check: () => expect(changes).toBeLessThanOrEqual(CHANGES_PER_REPORT),
   };
 }
