@@ -31,7 +31,7 @@ const PAUSE_MS_INITIAL = 1000;
 const PAUSE_MS_MAX = 60_000;
 
 export class Lane<Item> implements GateClient {
-  readonly #runtime: Pick<Runtime, "clock">;
+  readonly #runtime: Pick<Runtime, "clock" | "random">;
   readonly #options: LaneOptions<Item>;
   readonly #queue = new FlatQueue<Item>();
   /** Items that start before those that are due, in the order of arrival. */
@@ -68,7 +68,7 @@ export class Lane<Item> implements GateClient {
   #generationOfRefusal = 0;
   #formerGates: readonly { readonly gate: OriginGate; readonly lastGeneration: number }[] = [];
 
-  constructor(runtime: Pick<Runtime, "clock">, options: LaneOptions<Item>) {
+  constructor(runtime: Pick<Runtime, "clock" | "random">, options: LaneOptions<Item>) {
     this.#runtime = runtime;
     this.#options = options;
     this.#limits = options.limits;
@@ -375,7 +375,8 @@ export class Lane<Item> implements GateClient {
     // When the first probe is refused too, the pause that the upstream asked for is not reliable.
     const isGrowing = isNews && (retryAfterMs === null || this.#refusalsInRow > 1);
     const doublings = Math.min(10, this.#refusalsInRow - 1);
-    const growingMs = isGrowing ? Math.min(PAUSE_MS_MAX, PAUSE_MS_INITIAL * 2 ** doublings) : 0;
+    const stepMs = Math.min(PAUSE_MS_MAX, PAUSE_MS_INITIAL * 2 ** doublings);
+    const growingMs = isGrowing ? stepMs * (isOfRate ? 1 : this.#unsentFactor()) : 0;
     const untilMs = nowMs + Math.max(growingMs, retryAfterMs ?? 0);
     this.#refusedUntilMs = Math.max(this.#refusedUntilMs, untilMs);
     if (!isNews) return;
@@ -386,6 +387,14 @@ export class Lane<Item> implements GateClient {
     this.#isProbing = true;
     this.#generation += 1;
     this.#generationOfRefusal = this.#generation;
+  }
+
+  /**
+   * Many lanes of a project may be unable to send for one cause, such as a silent name server. Their
+   * pauses end at different times, so that they don't all begin again in one moment.
+   */
+  #unsentFactor(): number {
+    return 1 + this.#runtime.random() / 2;
   }
 
   #resumeAfterRefusal(): void {

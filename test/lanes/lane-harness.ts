@@ -39,7 +39,7 @@ export function setLane(
   const startedAt = clock.monotonic();
   const eras = new Map<string, number>();
   const lane = new Lane<Item>(
-    { clock },
+    { clock, random: () => 0.5 },
     {
       limits: { ...UNLIMITED, ...limits },
       gate,

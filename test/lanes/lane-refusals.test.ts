@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { HEALTHY, type LaneVerdict } from "../../src/core/job/job.ts";
-import { FAULTY, refused, setLane } from "./lane-harness.ts";
+import { Lane } from "../../src/lanes/lane.ts";
+import type { Random } from "../../src/runtime/runtime.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { seededRandom } from "../torture/seeded-random.ts";
+import { FAULTY, newGate, refused, setLane, UNLIMITED } from "./lane-harness.ts";
 
 /** A lane with so many items in progress, and as many as one may want waiting. */
 function inProgress(concurrency: number) {
@@ -87,5 +91,60 @@ describe("a refusal", () => {
     lane.resume();
     clock.advance(0);
     expect(started).toHaveLength(2);
+  });
+});
+
+describe("what could not be sent", () => {
+  const UNSENT: LaneVerdict = { kind: "unsent" };
+
+  /** When many lanes start items, of which none can be sent. */
+  function startsWhileUnsent(lanes: number, random: Random, forMs: number): number[] {
+    const clock = new FakeClock();
+    const beganAtMs = clock.monotonic();
+    const starts: number[] = [];
+    for (let number = 0; number < lanes; number += 1) {
+      const lane = new Lane<string>(
+        { clock, random },
+        {
+          limits: UNLIMITED,
+          gate: newGate(clock),
+          isCurrent: () => true,
+          start() {
+            starts.push(clock.monotonic() - beganAtMs);
+            clock.setTimer(1, () => {
+              lane.settle(UNSENT);
+              lane.push("again", clock.monotonic());
+            });
+          },
+        },
+      );
+      lane.push("first", beganAtMs);
+    }
+    clock.advance(forMs);
+    return starts;
+  }
+
+  test("what could not be sent pauses the lane longer each time, up to a minute and half as much more", () => {
+    const pausesS = (random: number): number[] => {
+      const starts = startsWhileUnsent(1, () => random, 600_000);
+      return starts
+        .slice(1, 9)
+        .map((atMs, index) => Math.round((atMs - (starts[index] ?? 0)) / 1000));
+    };
+    expect(pausesS(0)).toEqual([1, 2, 4, 8, 16, 32, 60, 60]);
+    expect(pausesS(1)).toEqual([1.5, 3, 6, 12, 24, 48, 90, 90].map(Math.round));
+  });
+
+  test("lanes that all could not send for one cause don't begin again at one moment", () => {
+    const lanes = 400;
+    const starts = startsWhileUnsent(lanes, seededRandom(1), 8_000).filter((atMs) => atMs > 0);
+    expect(starts.length).toBeGreaterThan(2 * lanes);
+    const inMoment = new Map<number, number>();
+    for (const atMs of starts) {
+      const moment = Math.floor(atMs / 50);
+      inMoment.set(moment, (inMoment.get(moment) ?? 0) + 1);
+    }
+    // All of them began within one such moment without a spread.
+    expect(Math.max(...inMoment.values())).toBeLessThan(lanes / 5);
   });
 });
