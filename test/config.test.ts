@@ -1,4 +1,9 @@
-import { eachLimit, limitOf } from "../src/core/limits/project-limits.ts";
+import {
+  eachLimit,
+  environmentNameOf,
+  limitOf,
+  PROJECT_LIMIT_NAMES,
+} from "../src/core/limits/project-limits.ts";
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -160,6 +165,15 @@ describe.each(Object.entries(TEXTS))("%s", (name, texts) => {
 
   test.each(texts.right)("this setting accepts %j", (text) => {
     expect(wrong({ ...others, [name]: text })).toEqual([]);
+  });
+});
+
+test.each(PROJECT_LIMIT_NAMES)("the default of %s is set by a variable of its own", (name) => {
+  const { projectLimits } = load({ [environmentNameOf(name)]: "3" });
+  const before = load({}).projectLimits;
+  expect(projectLimits).toEqual({
+    alone: { ...before.alone, [name]: 3 },
+    amongOthers: { ...before.amongOthers, [name]: 3 },
   });
 });
 

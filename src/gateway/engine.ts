@@ -10,6 +10,7 @@ import { OwnedShards } from "../runtime/owned-shards.ts";
 import { JobLoader } from "../polling/job-loader.ts";
 import { ShardOwnership } from "../cluster/shards/shard-ownership.ts";
 import { StatusCounter } from "../cluster/status-counter.ts";
+import { StoredUsage } from "../cluster/stored-usage.ts";
 import { Sweep } from "../cluster/shards/sweep.ts";
 import { Views } from "../cluster/views.ts";
 import type { NodeState } from "../core/readiness.ts";
@@ -89,6 +90,7 @@ export class Engine {
   readonly waits: Waits;
   readonly redeliveries: RedeliveryRunner;
   readonly statusCounter: StatusCounter;
+  readonly #storedUsage: StoredUsage;
   readonly #runtime: Runtime;
   readonly #options: EngineOptions;
   readonly #shards = new OwnedShards();
@@ -170,6 +172,7 @@ export class Engine {
     });
     this.#sweep = new Sweep(runtime, { database, shards, watches, jobs, activity });
     this.statusCounter = new StatusCounter(runtime, database);
+    this.#storedUsage = new StoredUsage(runtime, database);
     this.#minutes = new MinuteWriter(runtime, options);
     this.#housekeeping = createHousekeeping(runtime, { ...config, database, shards });
     this.#registerGauges();
@@ -223,6 +226,7 @@ export class Engine {
       this.#housekeeping.stop(),
       this.views.lanes.stop(),
       this.statusCounter.stop(),
+      this.#storedUsage.stop(),
       this.redeliveries.stop(),
       this.#fanOuts.stop(),
       this.waits.stop(),
@@ -348,6 +352,6 @@ export class Engine {
       shards: this.#shards,
     });
     registerWriteGauges(metrics, this.#writers);
-    registerLimitGauges(metrics, this.directories.projects);
+    registerLimitGauges(metrics, this.directories.projects, this.#storedUsage);
   }
 }

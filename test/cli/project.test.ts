@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config.ts";
-import type { ProjectLimitName } from "../../src/core/limits/project-limits.ts";
+import {
+  PROJECT_LIMIT_NAMES,
+  type ProjectLimitName,
+} from "../../src/core/limits/project-limits.ts";
 import { readProjectCommand, runProjectCommand } from "../../src/cli/project.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
@@ -9,6 +12,9 @@ import { startFakeUpstream, pulseAnswer, type FakeUpstream } from "../support/fa
 import { gatewayEnvironment } from "../support/gateway-environment.ts";
 import { startReceiver, type Receiver } from "../support/receiver.ts";
 import { startTestGateway, type TestGateway } from "../support/test-gateway.ts";
+
+/** Limits on rows that a project with a connection has. */
+const STORED: ReadonlySet<ProjectLimitName> = new Set(["connections", "api_keys"]);
 
 /** A command that sets a limit of the project `acme`. */
 function limit(name: ProjectLimitName, value: number | null): object {
@@ -192,6 +198,36 @@ describe("on a database that a gateway uses", () => {
       /lists_running +2 +requests +RINGBACK_PROJECT_LISTS_RUNNING/,
     );
     await expect(run("limits", "absent")).rejects.toThrow("there is no project absent");
+  });
+
+  test("each limit is set by the command, shown with what is used of it, and in the metrics", async () => {
+    const api = apiWith(keyIn(await run("create", "walked")));
+    const connection = { provider: "pulse", credential: "key", base_url: upstream.origin };
+    expect((await api("POST", "/v1/connections", connection)).status).toBe(201);
+    const allowedOf = (index: number) => 1_000 + index;
+    for (const [index, name] of PROJECT_LIMIT_NAMES.entries()) {
+      await run("set-limit", "walked", name, String(allowedOf(index)));
+    }
+    const { id, limits } = (await api("GET", "/v1/project")).body;
+    expect(Object.keys(limits)).toEqual(PROJECT_LIMIT_NAMES);
+    for (const [index, name] of PROJECT_LIMIT_NAMES.entries()) {
+      expect(limits[name].allowed, name).toBe(allowedOf(index));
+      // It is used by each job, not by the project.
+      const isOfJobs = name === "subscriptions_per_job";
+      expect(limits[name].used, name).toEqual(isOfJobs ? null : expect.any(Number));
+    }
+    const stored = PROJECT_LIMIT_NAMES.filter((name) => STORED.has(name));
+    for (const name of stored) expect(limits[name].used).toBeGreaterThan(0);
+    const inMetrics = async (): Promise<string[]> => {
+      const { text } = await gateway.api("GET", "/metrics");
+      return stored.filter((limit) => {
+        const labels = `{limit="${limit}",project="${id}"}`;
+        return text.includes(`ringback_project_limit_used${labels} ${limits[limit].used}\n`);
+      });
+    };
+    // A scrape counts for those after it, and the longer counting takes the more seldom.
+    await gateway.pass(600_000);
+    await expect.poll(inMetrics, { timeout: 60_000 }).toEqual(stored);
   });
 
   test("every command that changes something has an entry in the project's audit log", async () => {
