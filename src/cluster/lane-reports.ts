@@ -32,8 +32,8 @@ export class LaneReports {
   }
 
   /**
-   * What to store next: lanes that are no longer in trouble, those that have come to be, then the
-   * others that have changed, those first that were stored longest ago.
+   * The changes to store next: lanes that are no longer in trouble, those that have come to be, then
+   * the others that have changed, those first that were stored longest ago.
    * @param lanes all that are in trouble now
    */
   changes(lanes: readonly LaneState[]): LaneChanges {

@@ -10,8 +10,8 @@ const PAUSE_PER_COUNTING = 100;
 
 /**
  * How much all projects use of the limits on stored rows, for the metrics. They are counted in the
- * background when a scrape asks for them, so that a scrape waits for no database, and a gateway that
- * nobody scrapes counts nothing.
+ * background when a scrape asks for them, so that a scrape waits for no database, and a gateway
+ * without scrapes counts nothing.
  */
 export class StoredUsage {
   readonly #runtime: Pick<Runtime, "clock" | "log">;

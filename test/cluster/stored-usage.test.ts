@@ -7,7 +7,7 @@ import { objectsOf } from "../api/objects-of.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { testRuntime } from "../support/runtime.ts";
 
-test("what all projects have stored is what is counted for each of them", async () => {
+test("the counts of all projects together are those of each of them", async () => {
   const api = await ApiFixture.open();
   try {
     await objectsOf(api, "counted-provider");

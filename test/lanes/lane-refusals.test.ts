@@ -94,7 +94,7 @@ describe("a refusal", () => {
   });
 });
 
-describe("what could not be sent", () => {
+describe("a lane that could not send", () => {
   const UNSENT: LaneVerdict = { kind: "unsent" };
 
   /** When many lanes start items, of which none can be sent. */
@@ -124,7 +124,7 @@ describe("what could not be sent", () => {
     return starts;
   }
 
-  test("what could not be sent pauses the lane longer each time, up to a minute and half as much more", () => {
+  test("a lane that could not send pauses longer each time, up to a minute and half as much more", () => {
     const pausesS = (random: number): number[] => {
       const starts = startsWhileUnsent(1, () => random, 600_000);
       return starts
