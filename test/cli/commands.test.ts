@@ -247,6 +247,17 @@ test("try asks about a live job by a provider's name, or by a file that the gate
     asked: { method: "GET", url: expect.stringMatching(/\/job\/try-job$/) },
     steps: { observation: { kind: "failed", error: "The file is empty." } },
   });
+  // Neither the file's digits nor the answer's are rounded.
+  upstream.answer("try-digits", {
+    body: '{"status":"done","id":12345678901234567890,"output":{"price":1.10}}',
+  });
+  const rules =
+    '[{"all":[{"pointer":"/id","eq":12345678901234567891}],"observe":"failed"},' +
+    '{"all":[{"pointer":"/id","eq":12345678901234567890}],"observe":"completed"}]';
+  writeFileSync(file, JSON.stringify({ ...changed, rules: "RULES" }).replace('"RULES"', rules));
+  const exact = await run("try", file, "--job", "try-digits", "--json");
+  expect(JSON.parse(exact.stdout)).toMatchObject({ steps: { observation: { kind: "completed" } } });
+  expect(exact.stdout).toContain("1.10");
   const stored = await gateway.api("GET", `/v1/providers/${name}`);
   expect(stored.body.definition.status).toEqual({ path: "/jobs/{job_id}" });
 });

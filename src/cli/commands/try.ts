@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError } from "commander";
 import type { TriedRequest } from "../../providers/trial/trial-submission.ts";
 import type { ProviderTrial } from "../../client/ringback.ts";
+import { path } from "../../client/transport.ts";
 import { CliError, EXIT, type ExitCode } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
@@ -104,40 +105,49 @@ async function tryJob(
 ): Promise<ExitCode> {
   const { ringback } = await openGateway(cli, flags);
   const written = await definitionIn(definition);
-  const trial = await ringback.providers.try(
-    written?.name ?? definition,
+  const fields = {
+    job_id: job,
+    ...(connection !== undefined && { connection }),
+    ...(param !== undefined && { params: param }),
+  };
+  const { value: trial, text } = await ringback.read<ProviderTrial>(
     {
-      job_id: job,
-      ...(written !== null && { definition: written.definition }),
-      ...(connection !== undefined && { connection }),
-      ...(param !== undefined && { params: param }),
+      method: "POST",
+      path: path`/v1/providers/${written?.name ?? definition}/try`,
+      // As it is written, since parsing would round large numbers.
+      bodyText:
+        written === null
+          ? JSON.stringify(fields)
+          : `${JSON.stringify(fields).slice(0, -1)},"definition":${written.text}}`,
+      isRepeatable: true,
     },
     { signal },
   );
-  if (out.isJson) out.printJson(trial);
+  if (out.isJson) out.printJson(text);
   else out.print(liveLines(trial).join("\n"));
   return trial.steps === null ? EXIT.failed : EXIT.done;
 }
 
 /** Null when the text names no file, but a provider. */
 async function definitionIn(
-  text: string,
-): Promise<{ readonly name: string; readonly definition: Record<string, unknown> } | null> {
-  if (!/[./\\]/.test(text)) return null;
+  file: string,
+): Promise<{ readonly name: string; readonly text: string } | null> {
+  if (!/[./\\]/.test(file)) return null;
+  let text: string;
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(text, "utf8"));
+    text = await readFile(file, "utf8");
+    json = JSON.parse(text);
   } catch (error) {
     const why =
       error instanceof SyntaxError ? `It is not JSON: ${error.message}` : "It can't be read.";
-    throw new CliError(`${text}: ${why}`, { hint: `ringback try ${text} checks it.` });
+    throw new CliError(`${file}: ${why}`, { hint: `ringback try ${file} checks it.` });
   }
-  const definition = { ...(json as Record<string, unknown>) };
-  const { name } = definition;
+  const { name } = { ...(json as Record<string, unknown>) };
   if (typeof name !== "string") {
-    throw new CliError(`${text} has no name.`, { hint: `ringback try ${text} checks it.` });
+    throw new CliError(`${file} has no name.`, { hint: `ringback try ${file} checks it.` });
   }
-  return { name, definition };
+  return { name, text };
 }
 
 function liveLines({ asked, failure, steps, consequence }: ProviderTrial): string[] {
