@@ -52,6 +52,8 @@ const TEST_MS_MAX = 180_000;
 /** Postgres refuses to run as root. */
 const UNPRIVILEGED_ID = 65534;
 const account = process.getuid?.() === 0 ? { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID } : {};
+// That account has to read the programs that npm installs, whatever the caller's umask.
+process.umask(0o022);
 
 interface Server extends AsyncDisposable {
   readonly url: string;
