@@ -86,12 +86,12 @@ describe.concurrent("a job's ending reaches the callback", () => {
 
   test("a job that the upstream no longer knows, after knowing it, reaches the callback as expired", async (context) => {
     const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
-    upstream.answer(jobId, [
-      pulseAnswer.processing(),
-      pulseAnswer.error(404, "JOB_001", "Job not found"),
-    ]);
-    await subscribe();
-    await upstream.polled(jobId, 3);
+    upstream.answer(jobId, pulseAnswer.processing());
+    const { id } = await subscribe();
+    // A test beside this one may let time pass, which costs the answer to a poll in progress.
+    await gateway.until(`/v1/subscriptions/${id}`, ({ job }) => job.status === "processing");
+    upstream.answer(jobId, pulseAnswer.error(404, "JOB_001", "Job not found"));
+    await gateway.until(`/v1/subscriptions/${id}`, ({ job }) => job.last_error !== null);
     gateway.clock.shift(30_000);
     const { event } = await receiver.takeOne(path);
     expect(event).toMatchObject({
