@@ -177,7 +177,7 @@ describe.concurrent("a request that is passed on", () => {
         ...(trailer !== undefined && { announced: trailer }),
       });
     }
-    // The connections are used again as any other.
+    // Connections that carried trailers are used again like all others.
     const plain = send("POST", "/extract");
     plain.end("plain");
     expect(JSON.parse(await text(await answerTo(plain)))).toEqual({ body: "plain", trailers: {} });
