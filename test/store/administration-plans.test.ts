@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   findPublicSigningKeys,
   findSigningSecrets,
@@ -9,9 +9,9 @@ import { listConnections } from "../../src/store/connections/manage-connections.
 import { listProviderVersions } from "../../src/store/connections/load-providers.ts";
 import { findConsumers } from "../../src/store/inboxes/consumers.ts";
 import { findInboxes } from "../../src/store/inboxes/find-inboxes.ts";
-import type { Database, PooledDatabase } from "../../src/store/db/database.ts";
+import type { PooledDatabase } from "../../src/store/db/database.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
-import { plansOf } from "../support/plans.ts";
+import { expectIndexed, type PlanCase } from "../support/plans.ts";
 
 /*
  * Lists of what a project is set up with. Each reads about a page, by an index, however many the project
@@ -79,12 +79,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => scene.drop());
 
-describe.each<{
-  readonly what: string;
-  readonly find: (database: Database) => Promise<unknown>;
-  readonly rowsMax: number;
-  readonly index: string;
-}>([
+test.each<PlanCase>([
   {
     what: "a page of connections",
     find: (database) => listConnections(database, PAGE),
@@ -135,17 +130,11 @@ describe.each<{
     rowsMax: 100,
     index: "provider_versions_by_name",
   },
-])("$what", ({ find, rowsMax, index }) => {
-  it("is read by an index, whatever else there is", async () => {
-    const plans = await plansOf(scene.database, find);
-    expect(plans.flatMap(({ indexes }) => indexes)).toContain(index);
-    const whole = plans.flatMap(({ readWhole }) => readWhole);
-    expect(whole.filter((table) => TABLES.includes(table))).toEqual([]);
-    expect(plans.reduce((rows, { rowsRead }) => rows + rowsRead, 0)).toBeLessThanOrEqual(rowsMax);
-  });
-});
+])("$what is read by an index, whatever else there is", (of) =>
+  expectIndexed(scene.database, of, TABLES),
+);
 
-it("finds what it is asked for, page by page", async () => {
+test("finds what it is asked for, page by page", async () => {
   const { database } = scene;
   const newest = await findInboxes(database, { ...PAGE, inlineResultBytesMax: 1_000 });
   expect(newest.rows.map(({ name }) => name)).toEqual(

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { shardOfJob } from "../../src/core/ids/shard.ts";
-import type { Database, PooledDatabase } from "../../src/store/db/database.ts";
+import type { PooledDatabase } from "../../src/store/db/database.ts";
 import { findCallbackOrigins } from "../../src/store/deliveries/callback-origins.ts";
 import { EVERY_DELIVERY, findDeliveries } from "../../src/store/deliveries/find-deliveries.ts";
 import { findSubscriptions } from "../../src/store/subscriptions/find-subscriptions.ts";
@@ -9,7 +9,7 @@ import { findEvents } from "../../src/store/events/list-events.ts";
 import { findNewestEvents } from "../../src/store/events/newest-events.ts";
 import { findJobs } from "../../src/store/jobs/find-jobs.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
-import { plansOf } from "../support/plans.ts";
+import { expectIndexed, type PlanCase } from "../support/plans.ts";
 
 /*
  * Lists over many rows: a page reads a bounded number of them, by an index. The tests fix how
@@ -121,12 +121,7 @@ const MADE_BEFORE = Array.from({ length: 500 }, (_, index) => {
 
 const LARGE = ["jobs", "subscriptions", "events", "deliveries", "attempts"];
 
-describe.each<{
-  readonly what: string;
-  readonly find: (database: Database) => Promise<unknown>;
-  readonly rowsMax: number;
-  readonly index: string;
-}>([
+test.each<PlanCase>([
   {
     what: "a page of jobs",
     find: (database) => findJobs(database, EVERY_JOB),
@@ -287,17 +282,11 @@ describe.each<{
     rowsMax: 3 * (JOBS / 30 / 2 + 25) + 20,
     index: "deliveries_due_by_origin",
   },
-])("$what", ({ find, rowsMax, index }) => {
-  it("is read by an index, whatever else there is", async () => {
-    const plans = await plansOf(scene.database, find);
-    expect(plans.flatMap(({ indexes }) => indexes)).toContain(index);
-    const whole = plans.flatMap(({ readWhole }) => readWhole);
-    expect(whole.filter((table) => LARGE.includes(table))).toEqual([]);
-    for (const { rowsRead } of plans) expect(rowsRead).toBeLessThanOrEqual(rowsMax);
-  });
-});
+])("$what is read by an index, whatever else there is", (of) =>
+  expectIndexed(scene.database, of, LARGE),
+);
 
-it("finds what it is asked for", async () => {
+test("finds what it is asked for", async () => {
   const { database } = scene;
   const jobs = await findJobs(database, EVERY_JOB);
   expect(jobs.rows).toHaveLength(20);

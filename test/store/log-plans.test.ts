@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, test } from "vitest";
 import { listAuditEntries } from "../../src/store/projects/audit-log.ts";
-import type { Database, PooledDatabase } from "../../src/store/db/database.ts";
+import type { PooledDatabase } from "../../src/store/db/database.ts";
 import { findRedeliveries } from "../../src/store/deliveries/redeliveries.ts";
 import { listOperationalEvents } from "../../src/store/events/operational-events.ts";
 import { findIdempotencyKeys } from "../../src/store/subscriptions/find-idempotency-key.ts";
 import { readMessages } from "../../src/store/inboxes/read-messages.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
-import { plansOf } from "../support/plans.ts";
+import { expectIndexed, type PlanCase } from "../support/plans.ts";
 
 /*
  * Lists of records, of an inbox's messages and of used keys: each reads a bounded number of rows, by an index.
@@ -48,12 +48,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => scene.drop());
 
-describe.each<{
-  readonly what: string;
-  readonly find: (database: Database) => Promise<unknown>;
-  readonly rowsMax: number;
-  readonly index: string;
-}>([
+const LARGE = ["audit_log", "operational_events", "redeliveries", "deliveries", "idempotency_keys"];
+
+test.each<PlanCase>([
   {
     what: "a page of the audit log",
     find: (database) => listAuditEntries(database, PAGE),
@@ -94,19 +91,6 @@ describe.each<{
     rowsMax: 300,
     index: "idempotency_keys_shard_id_project_id_key_pk",
   },
-])("$what", ({ find, rowsMax, index }) => {
-  it("is read by an index, whatever else there is", async () => {
-    const plans = await plansOf(scene.database, find);
-    expect(plans.flatMap(({ indexes }) => indexes)).toContain(index);
-    const large = [
-      "audit_log",
-      "operational_events",
-      "redeliveries",
-      "deliveries",
-      "idempotency_keys",
-    ];
-    const whole = plans.flatMap(({ readWhole }) => readWhole);
-    expect(whole.filter((table) => large.includes(table))).toEqual([]);
-    for (const { rowsRead } of plans) expect(rowsRead).toBeLessThanOrEqual(rowsMax);
-  });
-});
+])("$what is read by an index, whatever else there is", (of) =>
+  expectIndexed(scene.database, of, LARGE),
+);

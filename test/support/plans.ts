@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import type { Database, PooledDatabase } from "../../src/store/db/database.ts";
 import type { Sql } from "../../src/store/connection/connection.ts";
 
@@ -99,4 +100,26 @@ function rowsOf(node: PlanNode): number {
   if (node["Relation Name"] === undefined) return 0;
   const each = (node["Actual Rows"] ?? 0) + (node["Rows Removed by Filter"] ?? 0);
   return Math.ceil(each * (node["Actual Loops"] ?? 1));
+}
+
+/** A read of the store, and how it has to find its rows. */
+export interface PlanCase {
+  readonly what: string;
+  readonly find: (database: Database) => Promise<unknown>;
+  /** Rows that all of its statements may read together. */
+  readonly rowsMax: number;
+  readonly index: string;
+}
+
+/** Fails unless the rows are found by the index, and none of the large tables is read as a whole. */
+export async function expectIndexed(
+  database: PooledDatabase,
+  { find, rowsMax, index }: PlanCase,
+  large: readonly string[],
+): Promise<void> {
+  const plans = await plansOf(database, find);
+  expect(plans.flatMap(({ indexes }) => indexes)).toContain(index);
+  const whole = plans.flatMap(({ readWhole }) => readWhole);
+  expect(whole.filter((table) => large.includes(table))).toEqual([]);
+  expect(plans.reduce((rows, { rowsRead }) => rows + rowsRead, 0)).toBeLessThanOrEqual(rowsMax);
 }
