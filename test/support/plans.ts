@@ -36,7 +36,7 @@ interface PlanNode {
 }
 
 /** Runs the work, then each of its statements once more to see how Postgres ran it. */
-export async function plansOf(
+async function plansOf(
   database: PooledDatabase,
   work: (database: Database) => Promise<unknown>,
 ): Promise<RunPlan[]> {
