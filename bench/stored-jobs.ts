@@ -1,6 +1,5 @@
 import type { Sql } from "postgres";
-import { parsePublicId } from "../src/core/ids/ids.ts";
-import { SHARD_COUNT } from "../src/core/ids/shard.ts";
+import { parsePublicId, SHARD_COUNT } from "../src/core/ids/ids.ts";
 import type { BenchConnection } from "./gateway.ts";
 
 const ROWS_A_STATEMENT = 100_000;

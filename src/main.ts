@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
-import { keepCompiled } from "./runtime/process/compile-cache.ts";
-import { resolveImportsOnce } from "./runtime/process/import-resolution.ts";
-import { surviveLostOutput } from "./runtime/process/last-resort.ts";
+import { resolveImportsOnce, keepCompiled } from "./runtime/process/module-loading.ts";
+import { surviveLostOutput } from "./runtime/process/fatal-errors.ts";
 
 const EXIT_GRACE_MS = 250;
 

@@ -1,6 +1,9 @@
 /* Keeps the gateway's code as Node compiles it, for an image whose every start would be its first. */
-import { keepCompiled, saveCompiled } from "../src/runtime/process/compile-cache.ts";
-import { resolveImportsOnce } from "../src/runtime/process/import-resolution.ts";
+import {
+  resolveImportsOnce,
+  keepCompiled,
+  saveCompiled,
+} from "../src/runtime/process/module-loading.ts";
 
 keepCompiled();
 resolveImportsOnce();

@@ -1,4 +1,4 @@
-import { createUuidSource } from "../runtime/uuid-source.ts";
+import { createUuidSource } from "../runtime/runtime.ts";
 import { apiKeyRoutes } from "./projects/api-key-routes.ts";
 import { auditLogRoutes } from "./projects/audit-log.ts";
 import { callbackOriginRoutes } from "./callback-origins/routes.ts";

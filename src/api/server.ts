@@ -5,14 +5,13 @@ import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import type { ProblemCode } from "../core/error-codes.ts";
 import { PROBLEMS } from "../core/error-codes.ts";
-import { ANSWER_HEADERS } from "../runtime/answer-headers.ts";
+import { ANSWER_HEADERS } from "../runtime/security-headers.ts";
 import type { Timer } from "../runtime/clock.ts";
-import type { Service } from "../runtime/service.ts";
-import { StartRefusedError } from "../runtime/process/start-refused.ts";
+import { StartRefusedError } from "../runtime/process/fatal-errors.ts";
 import { ClientConnections, type ClientConnectionsOptions } from "./client-connections.ts";
 import { PROBLEM_TYPE, problem, problemJson } from "./http/problem.ts";
 import type { Problem } from "./http/problem.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, Service } from "../runtime/runtime.ts";
 
 /** From the first byte of a request to the last, body included. */
 const REQUEST_TIMEOUT_MS = 30_000;

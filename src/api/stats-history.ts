@@ -4,7 +4,7 @@ import {
   nothingCounted,
   successRate,
   tookQuantileMs,
-} from "../core/minute-count.ts";
+} from "../core/project-counts.ts";
 import { findProjectMinutes } from "../store/projects/project-minutes.ts";
 import type { ApiServices } from "./services.ts";
 import { jsonAnswer } from "./http/answer.ts";

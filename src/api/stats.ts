@@ -1,5 +1,5 @@
 import { DELIVERY_STATUSES } from "../core/delivery/delivery-outcome.ts";
-import { type Counted, COUNTED_OBJECTS, NEAR_DEADLINE } from "../core/status-counts.ts";
+import { type Counted, COUNTED_OBJECTS, NEAR_DEADLINE } from "../core/project-counts.ts";
 import { jsonAnswer } from "./http/answer.ts";
 import { isoTime } from "./http/iso-time.ts";
 import type { ApiServices } from "./services.ts";

@@ -3,9 +3,13 @@ import {
   decideDeliveryWait,
   type HeldState,
 } from "../core/waiting/delivery-wait.ts";
-import { decideJobWait, type JobWait, type Waiting } from "../core/waiting/job-wait.ts";
+import {
+  decideJobWait,
+  type JobWait,
+  type Waiting,
+  type PollOutcome,
+} from "../core/waiting/job-wait.ts";
 import { LANE_FREE, type LaneStatus } from "../core/waiting/lane-status.ts";
-import type { PollOutcome } from "../core/waiting/poll-outcome.ts";
 import type { Database } from "../store/db/database.ts";
 import type { DeliveryRow } from "../store/deliveries/delivery-record.ts";
 import type { JobStatus } from "../store/schema/schema.ts";

@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { type Config, describeProblems, loadConfig, secretsOf } from "../config.ts";
 import { testEventBody } from "../core/delivery/event.ts";
-import { planSockets } from "../core/limits/socket-plan.ts";
+import { planSockets } from "../core/limits/machine-plan.ts";
 import { buildOutbound } from "../gateway/egress.ts";
 import { findEmbeddedPostgres } from "../embedded-postgres/start.ts";
 import { SystemClock } from "../runtime/clock.ts";
 import { createLog, type Log } from "../runtime/process/log.ts";
 import { openFilesMax } from "../runtime/process/machine-limits.ts";
-import { StartRefusedError } from "../runtime/process/start-refused.ts";
+import { StartRefusedError } from "../runtime/process/fatal-errors.ts";
 import type { Environment } from "../runtime/settings/setting-reader.ts";
 import { serverFacts } from "../store/connection/server-facts.ts";
 import { type Database, openDatabase } from "../store/db/database.ts";

@@ -15,10 +15,10 @@ import type { Log } from "../runtime/process/log.ts";
 import { createSecretBox, type SecretBox } from "../runtime/secrets/secret-box.ts";
 import { newSigningKeyPair, newSigningSecret } from "../runtime/secrets/new-signing-secrets.ts";
 import { wholeNumber } from "../runtime/settings/setting-kind.ts";
-import { StartRefusedError } from "../runtime/process/start-refused.ts";
+import { StartRefusedError } from "../runtime/process/fatal-errors.ts";
 import { CliError } from "./frame/cli.ts";
 import { textTable } from "./frame/output.ts";
-import { createUuidSource } from "../runtime/uuid-source.ts";
+import { createUuidSource } from "../runtime/runtime.ts";
 import {
   findProjectId,
   findProjectLimits,

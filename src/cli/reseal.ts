@@ -11,7 +11,7 @@ import {
   type SecretRing,
 } from "../runtime/secrets/secret-box.ts";
 import { textTable } from "./frame/output.ts";
-import { createUuidSource } from "../runtime/uuid-source.ts";
+import { createUuidSource } from "../runtime/runtime.ts";
 import { listProjects } from "../store/projects/administer-projects.ts";
 import { audited } from "../store/projects/audit-log.ts";
 import type { Database } from "../store/db/database.ts";

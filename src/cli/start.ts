@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import { type StartedGateway, startGateway } from "../gateway/gateway.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { HeapAtRest, type ObservedProcess, shrinkHeap } from "../runtime/process/heap.ts";
-import { saveCompiled } from "../runtime/process/compile-cache.ts";
+import { saveCompiled } from "../runtime/process/module-loading.ts";
 import type { Log } from "../runtime/process/log.ts";
 import { systemRandom } from "../runtime/runtime.ts";
 import type { Cli } from "./frame/cli.ts";

@@ -1,9 +1,8 @@
-import { SHARD_COUNT } from "../core/ids/shard.ts";
+import { SHARD_COUNT } from "../core/ids/ids.ts";
 import { ChangeSignal } from "../runtime/change-signal.ts";
 import { sharedMoment, type Timer } from "../runtime/clock.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Service } from "../runtime/service.ts";
+import type { Runtime, Service } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
 import type { DuePosition } from "../store/deliveries/find-due-deliveries.ts";
 import { type Changes, findChanges } from "../store/find-changes.ts";

@@ -1,7 +1,6 @@
 import type { OwnedShards } from "../runtime/owned-shards.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, Service } from "../runtime/runtime.ts";
 import { Repeater } from "../runtime/repeater.ts";
-import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import { forgetAuditEntries } from "../store/projects/audit-log.ts";
 import { forgetConsoleLinks } from "../store/projects/console-links.ts";

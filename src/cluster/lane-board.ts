@@ -6,8 +6,7 @@ import type { Upstreams } from "../polling/upstream/upstreams.ts";
 import { LaneReports } from "./lane-reports.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Service } from "../runtime/service.ts";
+import type { Runtime, Service } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
 import {
   findLaneStatuses,

@@ -1,6 +1,6 @@
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { REMOVAL_ROWS_FIRST, removalRestMs, removalRows } from "../core/pace/steps.ts";
-import { Pauses } from "../runtime/pauses.ts";
+import { Pauses } from "../runtime/stopping.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Database } from "../store/db/database.ts";
 import {

@@ -1,11 +1,10 @@
 import type { ChangeSignal } from "../runtime/change-signal.ts";
-import { DEFAULT_SIGNATURES } from "../core/signing/signature-scheme.ts";
+import { DEFAULT_SIGNATURES } from "../core/signing.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, Service } from "../runtime/runtime.ts";
 import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
-import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import type { LoadedDelivery } from "../store/deliveries/load-deliveries.ts";
 import type { ProjectSettings } from "../store/schema/projects.ts";

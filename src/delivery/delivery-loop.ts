@@ -1,7 +1,7 @@
 import type { RowKey } from "../store/sql/row-source.ts";
 import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { InboxFeed } from "./waits/inbox-feed.ts";
-import { Idle } from "../runtime/idle.ts";
+import { Idle } from "../runtime/stopping.ts";
 import { logOriginChange, originEvent } from "./operational/delivery-events.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { BreakerLimits } from "../core/pace/breaker.ts";
@@ -10,7 +10,6 @@ import { isInboxTarget } from "../core/delivery/inbox-target.ts";
 import { publicId } from "../core/ids/ids.ts";
 import type { LaneVerdict } from "../core/job/job.ts";
 import { Repeater } from "../runtime/repeater.ts";
-import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import {
   loadDeliveries,
@@ -26,7 +25,7 @@ import { LoopTurns } from "../lanes/shares/loop-turns.ts";
 import { EqualShares } from "../lanes/shares/equal-shares.ts";
 import { type OriginChange, Outbox } from "./outbox/outbox.ts";
 import { pendingDelivery, type PendingDelivery } from "./outbox/pending-delivery.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, Service } from "../runtime/runtime.ts";
 
 const ROUND_INTERVAL_MS = 1000;
 /** Crowded lanes make room many times a second; a round each time would not pay. */

@@ -1,6 +1,6 @@
 import { PER_SECOND_MIN } from "../core/limits/poll-ceilings.ts";
 import { retryScheduleMs } from "../core/delivery/retry-schedule.ts";
-import { type SignatureScheme, signaturesOfMask } from "../core/signing/signature-scheme.ts";
+import { type SignatureScheme, signaturesOfMask } from "../core/signing.ts";
 import type { LaneLimits } from "../lanes/lane-options.ts";
 import type { ProjectSettings } from "../store/schema/projects.ts";
 import type { OwedDelivery } from "../store/writes/record-events.ts";

@@ -3,7 +3,7 @@ import type { DeliveryLoop } from "./delivery-loop.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { FAN_OUT_ROWS_FIRST, fanOutRestMs, fanOutRows } from "../core/pace/steps.ts";
 import { Turns } from "../lanes/shares/turns.ts";
-import { Pauses } from "../runtime/pauses.ts";
+import { Pauses } from "../runtime/stopping.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import { retryDelayMs } from "../store/db/commit-outcome.ts";
 import type { Database } from "../store/db/database.ts";

@@ -7,7 +7,7 @@ import {
   redeliveryStepMs,
 } from "../core/delivery/redelivery-pace.ts";
 import { fromMonotonic, settledWithin, toMonotonic } from "../runtime/clock.ts";
-import { Pauses } from "../runtime/pauses.ts";
+import { Pauses } from "../runtime/stopping.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import {
   advanceRedelivery,

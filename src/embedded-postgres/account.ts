@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { copyFileSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { StartRefusedError } from "../runtime/process/start-refused.ts";
+import { StartRefusedError } from "../runtime/process/fatal-errors.ts";
 import { binariesIn, findPostgresPackage, type PostgresBinaries } from "./binaries.ts";
 import { copyNative } from "./copy.ts";
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
-import { StartRefusedError } from "../runtime/process/start-refused.ts";
+import { StartRefusedError } from "../runtime/process/fatal-errors.ts";
 
 /** Paths of the programs of the embedded Postgres. */
 export interface PostgresBinaries {

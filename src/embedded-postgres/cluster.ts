@@ -13,7 +13,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
-import { StartRefusedError } from "../runtime/process/start-refused.ts";
+import { StartRefusedError } from "../runtime/process/fatal-errors.ts";
 import { isProcessAlive } from "./postmaster.ts";
 import { copyForUnnamedUser, hasName } from "./account.ts";
 import type { Account } from "./account.ts";

@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { StartRefusedError } from "../runtime/process/start-refused.ts";
+import { StartRefusedError } from "../runtime/process/fatal-errors.ts";
 import { takeGuard } from "./data-dir-guard.ts";
 import type { DataDirGuard } from "./data-dir-guard.ts";
 import { POSTGRES_USER, readLogTail, rotateLog, runProgram, writeSettings } from "./cluster.ts";

@@ -2,7 +2,7 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/process/log.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
-import type { UuidSource } from "../runtime/uuid-source.ts";
+import type { UuidSource } from "../runtime/runtime.ts";
 import { ensureConnection, ensureProject } from "../store/projects/bootstrap-rows.ts";
 import type { Database } from "../store/db/database.ts";
 import type { RetryTransient } from "../store/db/retry-transient.ts";

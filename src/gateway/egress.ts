@@ -1,7 +1,7 @@
 import type { Config } from "../config.ts";
 import { isLoopbackHost } from "../runtime/loopback-host.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/limits/project-limits.ts";
-import type { SocketPlan } from "../core/limits/socket-plan.ts";
+import type { SocketPlan } from "../core/limits/machine-plan.ts";
 import { lookup as askSystem } from "node:dns/promises";
 import { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
 import type { SharedResource } from "../lanes/shares/shared-resources.ts";

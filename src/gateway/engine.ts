@@ -15,7 +15,7 @@ import { Sweep } from "../cluster/shards/sweep.ts";
 import { Views } from "../cluster/views.ts";
 import type { NodeState } from "../core/readiness.ts";
 import type { Config } from "../config.ts";
-import type { MemoryPlan } from "../core/limits/memory-plan.ts";
+import type { MemoryPlan } from "../core/limits/machine-plan.ts";
 import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "../core/limits/project-limits.ts";
 import type { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
 import { registerDeliveryGauges } from "../delivery/delivery-gauges.ts";
@@ -32,7 +32,6 @@ import type { SharedProviders } from "../polling/upstream/provider-directory.ts"
 import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { ProcessIdentity } from "../runtime/process/process-identity.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
-import type { Service } from "../runtime/service.ts";
 import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
@@ -46,7 +45,7 @@ import {
 } from "../store/connections/load-connections.ts";
 import { registerWriteGauges, Writers } from "../store/writes/writers.ts";
 import type { DatabaseClock } from "../runtime/clock.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, Service } from "../runtime/runtime.ts";
 import { settledWithin } from "../runtime/clock.ts";
 import { Directories } from "./directories.ts";
 

@@ -1,7 +1,7 @@
 import { notReadyAnswer } from "../api/http/problem.ts";
 import { HttpServer, type HttpServerOptions } from "../api/server.ts";
 import type { Config } from "../config.ts";
-import { planSockets, type SocketPlan } from "../core/limits/socket-plan.ts";
+import { planSockets, type SocketPlan } from "../core/limits/machine-plan.ts";
 import { openFilesMax } from "../runtime/process/machine-limits.ts";
 import type { Log } from "../runtime/process/log.ts";
 import type { Runtime } from "../runtime/runtime.ts";

@@ -13,7 +13,7 @@ import { parseDefinition } from "../providers/definition/text.ts";
 import type { ProviderVersion } from "../providers/compile/provider-version.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/process/log.ts";
-import type { UuidSource } from "../runtime/uuid-source.ts";
+import type { UuidSource } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
 import { keepFileDefinition } from "../store/connections/put-provider.ts";
 import { audited } from "../store/projects/audit-log.ts";

@@ -6,7 +6,7 @@ import type { ApiServices } from "../api/services.ts";
 import { submitThrough } from "../api/submit-through.ts";
 import type { Config } from "../config.ts";
 import { Console } from "../console/console.ts";
-import { shardOfJob } from "../core/ids/shard.ts";
+import { shardOfJob } from "../core/ids/ids.ts";
 import { readinessOf } from "../core/readiness.ts";
 import { createAddressGuard } from "../outbound/guard/address-guard.ts";
 import { CallbackUrlChecker } from "../outbound/guard/callback-url.ts";

@@ -9,7 +9,7 @@ import type { CommandRouter } from "./command-router.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/limits/project-limits.ts";
 import { isInboxTarget } from "../core/delivery/inbox-target.ts";
-import { shardOfJob } from "../core/ids/shard.ts";
+import { shardOfJob } from "../core/ids/ids.ts";
 import { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
 import { SharedCache } from "../lanes/shares/shared-cache.ts";
 import type { RequestDeadline } from "../runtime/request-deadline.ts";

@@ -1,4 +1,4 @@
-import { Idle } from "../runtime/idle.ts";
+import { Idle } from "../runtime/stopping.ts";
 import type { JobLoader } from "./job-loader.ts";
 import type { RowKey } from "../store/sql/row-source.ts";
 import type { LiveJob } from "../store/jobs/load-jobs.ts";
@@ -10,7 +10,7 @@ import type { EventType } from "../core/delivery/event.ts";
 import type { PollCeilings } from "../core/limits/poll-ceilings.ts";
 import type { ProjectLimits } from "../core/limits/project-limits.ts";
 import { ReadingTime } from "../lanes/shares/reading-time.ts";
-import { pollOutcomeOf } from "../core/waiting/poll-outcome.ts";
+import { pollOutcomeOf } from "../core/waiting/job-wait.ts";
 import { decideAfterPoll, type Ending, type JobStep, timedOut } from "../core/job/job.ts";
 import type { Observation } from "../core/job/observation.ts";
 import type { Interpretation } from "../providers/answer/interpret.ts";

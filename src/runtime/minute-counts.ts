@@ -4,7 +4,7 @@ import {
   countEnding,
   type MinuteCount,
   nothingCounted,
-} from "../core/minute-count.ts";
+} from "../core/project-counts.ts";
 
 const MINUTE_MS = 60_000;
 

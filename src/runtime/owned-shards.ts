@@ -1,4 +1,4 @@
-import { SHARD_COUNT } from "../core/ids/shard.ts";
+import { SHARD_COUNT } from "../core/ids/ids.ts";
 
 /**
  * The shards whose jobs and deliveries this node owns. Shard ownership, which claims and releases

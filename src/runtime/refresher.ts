@@ -1,7 +1,6 @@
 import type { ChangeSignal } from "./change-signal.ts";
 import { Repeater } from "./repeater.ts";
-import type { Service } from "./service.ts";
-import type { Runtime } from "./runtime.ts";
+import type { Runtime, Service } from "./runtime.ts";
 
 const REFRESH_INTERVAL_MS = 400;
 /**

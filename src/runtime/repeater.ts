@@ -1,7 +1,6 @@
 import type { ChangeSignal } from "./change-signal.ts";
 import { sharedMoment, type Timer } from "./clock.ts";
-import type { Service } from "./service.ts";
-import type { Runtime } from "./runtime.ts";
+import type { Runtime, Service } from "./runtime.ts";
 
 export interface RepeaterOptions {
   readonly name: string;

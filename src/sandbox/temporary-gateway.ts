@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { builtModule } from "../runtime/process/built-module.ts";
+import { builtModule } from "../runtime/process/module-loading.ts";
 
 /** A gateway as a user runs it, on a free port, whose database goes with it. */
 export interface TemporaryGateway {

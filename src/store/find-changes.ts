@@ -1,4 +1,4 @@
-import { SHARD_COUNT } from "../core/ids/shard.ts";
+import { SHARD_COUNT } from "../core/ids/ids.ts";
 import { arrayLiteral } from "./sql/statement.ts";
 import type { Database } from "./db/database.ts";
 import type { DuePosition } from "./deliveries/find-due-deliveries.ts";

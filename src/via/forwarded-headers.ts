@@ -1,4 +1,4 @@
-import { ANSWER_HEADERS } from "../runtime/answer-headers.ts";
+import { ANSWER_HEADERS } from "../runtime/security-headers.ts";
 
 /** Names and values in turn, as Node and undici have them. */
 export type RawHeaders = readonly string[];

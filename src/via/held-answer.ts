@@ -1,4 +1,4 @@
-import { closeJson } from "../core/json/close-json.ts";
+import { closeJson } from "../core/json/json-repair.ts";
 import type { ProjectLimits } from "../core/limits/project-limits.ts";
 import { MemoryBudget } from "../lanes/shares/memory-budget.ts";
 import { decodeBody } from "../outbound/exchange/content-encoding.ts";

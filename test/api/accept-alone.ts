@@ -1,5 +1,5 @@
 import type { AcceptOutcome } from "../../src/intake/acceptor.ts";
-import { shardOfJob, shardOfText } from "../../src/core/ids/shard.ts";
+import { shardOfJob, shardOfText } from "../../src/core/ids/ids.ts";
 import {
   type AcceptRequest,
   type AcceptRow,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { nothingCounted } from "../../src/core/minute-count.ts";
+import { nothingCounted } from "../../src/core/project-counts.ts";
 import { countProjectStats } from "../../src/store/projects/project-stats.ts";
 import {
   forgetProjectMinutes,

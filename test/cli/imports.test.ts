@@ -33,9 +33,8 @@ test("the command line loads nothing of the gateway before a command needs it", 
   expect(others).toEqual([]);
   expect(loaded.filter((name) => name.startsWith("runtime/")).sort()).toEqual([
     "runtime/loopback-host.ts",
-    "runtime/process/compile-cache.ts",
-    "runtime/process/import-resolution.ts",
-    "runtime/process/last-resort.ts",
+    "runtime/process/fatal-errors.ts",
+    "runtime/process/module-loading.ts",
   ]);
 });
 

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { parsePublicId } from "../../src/core/ids/ids.ts";
-import { shardOfJob } from "../../src/core/ids/shard.ts";
+import { parsePublicId, shardOfJob } from "../../src/core/ids/ids.ts";
 import { pulseAnswer } from "../support/fake-upstream.ts";
 import type { TestGateway } from "../support/test-gateway.ts";
 import { useScenes } from "./scene.ts";

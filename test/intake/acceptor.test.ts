@@ -4,8 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { Acceptor, type AcceptOutcome } from "../../src/intake/acceptor.ts";
 import type { RowKey } from "../../src/store/sql/row-source.ts";
 import { eventMask, WANTS_RESULT_FETCHED } from "../../src/core/delivery/event.ts";
-import { shardOfUuid } from "../../src/core/ids/ids.ts";
-import { shardOfJob } from "../../src/core/ids/shard.ts";
+import { shardOfUuid, shardOfJob } from "../../src/core/ids/ids.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { findIdempotencyKey } from "../../src/store/subscriptions/find-idempotency-key.ts";

@@ -1,6 +1,6 @@
 import { TestLimits } from "../support/project-limits.ts";
 import type { PollCeilings } from "../../src/core/limits/poll-ceilings.ts";
-import { planMemory } from "../../src/core/limits/memory-plan.ts";
+import { planMemory } from "../../src/core/limits/machine-plan.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import type {
   OutboundRequest,

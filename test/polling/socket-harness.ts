@@ -1,7 +1,7 @@
 import { TestLimits } from "../support/project-limits.ts";
 import type { Socket } from "node:net";
 import { onTestFinished, vi } from "vitest";
-import { planMemory } from "../../src/core/limits/memory-plan.ts";
+import { planMemory } from "../../src/core/limits/machine-plan.ts";
 import { Poller } from "../../src/polling/poller.ts";
 import type { LiveJobView } from "../../src/polling/watch/list.ts";
 import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";

@@ -4,7 +4,7 @@ import {
   nothingCounted,
   successRate,
   tookQuantileMs,
-} from "../../src/core/minute-count.ts";
+} from "../../src/core/project-counts.ts";
 import { MinuteCounts } from "../../src/runtime/minute-counts.ts";
 
 const MINUTE_MS = 60_000;

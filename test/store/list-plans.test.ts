@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { shardOfJob } from "../../src/core/ids/shard.ts";
+import { shardOfJob } from "../../src/core/ids/ids.ts";
 import type { PooledDatabase } from "../../src/store/db/database.ts";
 import { findCallbackOrigins } from "../../src/store/deliveries/callback-origins.ts";
 import { EVERY_DELIVERY, findDeliveries } from "../../src/store/deliveries/find-deliveries.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, vi } from "vitest";
 import type { TestContext } from "vitest";
-import { LAST_RESORT } from "../../src/runtime/process/last-resort.ts";
+import { LAST_RESORT } from "../../src/runtime/process/fatal-errors.ts";
 import { type Api, apiOf, askUntil, type Json } from "./api-client.ts";
 
 const PROJECT = fileURLToPath(new URL("../../", import.meta.url));

@@ -1,7 +1,6 @@
 import type postgres from "postgres";
 import { expect, vi } from "vitest";
-import { parsePublicId } from "../../src/core/ids/ids.ts";
-import { SHARD_COUNT, shardOfJob } from "../../src/core/ids/shard.ts";
+import { parsePublicId, SHARD_COUNT, shardOfJob } from "../../src/core/ids/ids.ts";
 import type { GatewayProcess } from "./gateway-process.ts";
 import type { ProcessScene } from "./process-scene.ts";
 

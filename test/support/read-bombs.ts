@@ -1,5 +1,5 @@
 /* Reads hostile answers as a gateway on a machine of 1 GiB would, and prints what memory that took. */
-import { planMemory } from "../../src/core/limits/memory-plan.ts";
+import { planMemory } from "../../src/core/limits/machine-plan.ts";
 import { AnswerReader } from "../../src/polling/request/body-reader.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { testRuntime } from "./runtime.ts";

@@ -1,6 +1,6 @@
 import { eventMask } from "../../src/core/delivery/event.ts";
-import { shardOfJob } from "../../src/core/ids/shard.ts";
-import { createUuidSource } from "../../src/runtime/uuid-source.ts";
+import { shardOfJob } from "../../src/core/ids/ids.ts";
+import { createUuidSource } from "../../src/runtime/runtime.ts";
 import type { AttemptRow } from "../../src/store/writes/record-attempts.ts";
 import type { EventRow, OwedDelivery } from "../../src/store/writes/record-events.ts";
 import type { AcceptRow } from "../../src/store/writes/accept-subscriptions.ts";

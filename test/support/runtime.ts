@@ -1,8 +1,7 @@
 import { systemClock } from "../../src/runtime/clock.ts";
 import { Metrics } from "../../src/runtime/metrics.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
-import type { Runtime } from "../../src/runtime/runtime.ts";
-import { createUuidSource } from "../../src/runtime/uuid-source.ts";
+import { type Runtime, createUuidSource } from "../../src/runtime/runtime.ts";
 
 /** A runtime on real time that logs nothing and always draws 0.5, but for the given parts. */
 export function testRuntime(parts: Partial<Runtime> = {}): Runtime {

@@ -1,4 +1,4 @@
-import { resolveImportsOnce } from "../../src/runtime/process/import-resolution.ts";
+import { resolveImportsOnce } from "../../src/runtime/process/module-loading.ts";
 
 // Most test files load the package.
 resolveImportsOnce();

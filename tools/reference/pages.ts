@@ -1,6 +1,6 @@
 import { loadConfig } from "../../src/config.ts";
 import { ATTEMPT_ERROR_CODES } from "../../src/core/delivery/delivery-outcome.ts";
-import { PROBLEMS } from "../../src/core/error-codes.ts";
+import { PROBLEMS, WARNING_CODES } from "../../src/core/error-codes.ts";
 import { callbackBody, EVENT_TYPES, type EventType } from "../../src/core/delivery/event.ts";
 import {
   OPERATIONAL_EVENT_TYPES,
@@ -8,7 +8,6 @@ import {
   type OperationalEventType,
 } from "../../src/core/delivery/operational-event.ts";
 import { UNREADINESS_REASONS } from "../../src/core/readiness.ts";
-import { WARNING_CODES } from "../../src/core/warning-codes.ts";
 import { SETTINGS } from "../../src/runtime/settings/settings.ts";
 import { boundsPage } from "./bounds.ts";
 import { cliPage } from "./cli.ts";

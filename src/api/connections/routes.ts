@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
 import { credentialHosts, strangeHosts } from "../../providers/compile/credential-hosts.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
-import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { UuidSource } from "../../runtime/runtime.ts";
 import {
   changeConnection,
   createConnection,

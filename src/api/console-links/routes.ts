@@ -1,6 +1,6 @@
 import { parsePublicId, publicId } from "../../core/ids/ids.ts";
 import { z } from "@hono/zod-openapi";
-import { createUuidSource } from "../../runtime/uuid-source.ts";
+import { createUuidSource } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
 import { changeProjectSettings } from "../../store/projects/manage-projects.ts";
 import {

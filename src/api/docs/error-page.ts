@@ -1,6 +1,6 @@
 import { html, raw } from "hono/html";
 import { PROBLEMS, type ProblemCode } from "../../core/error-codes.ts";
-import { pageHeaders } from "../../runtime/page-headers.ts";
+import { pageHeaders } from "../../runtime/security-headers.ts";
 
 const STYLE = `
 :root { color-scheme: light dark; }

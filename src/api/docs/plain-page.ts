@@ -1,5 +1,5 @@
 import { html, raw } from "hono/html";
-import { pageHeaders } from "../../runtime/page-headers.ts";
+import { pageHeaders } from "../../runtime/security-headers.ts";
 import type { OpenApiDocument } from "./complete.ts";
 
 type Markup = ReturnType<typeof html>;

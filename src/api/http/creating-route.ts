@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { z } from "@hono/zod-openapi";
 import type { ProblemCode } from "../../core/error-codes.ts";
 import type { Scope } from "../../core/scopes.ts";
-import { createUuidSource } from "../../runtime/uuid-source.ts";
+import { createUuidSource } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
   type AnswerKey,

@@ -6,7 +6,7 @@ import {
   RETRY_WAIT_S_MIN,
   RETRY_WAITS_MAX,
 } from "../../core/delivery/retry-schedule.ts";
-import { SIGNATURE_SCHEMES } from "../../core/signing/signature-scheme.ts";
+import { SIGNATURE_SCHEMES } from "../../core/signing.ts";
 
 /** Delivery settings that a project and each of its subscriptions may have. */
 

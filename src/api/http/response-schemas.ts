@@ -4,9 +4,8 @@ import { EVENT_TYPES } from "../../core/delivery/event.ts";
 import { SCOPES } from "../../core/scopes.ts";
 import { DELIVERY_WAITS } from "../../core/waiting/delivery-wait.ts";
 import { JOB_WAITS } from "../../core/waiting/job-wait.ts";
-import { PROBLEMS, type ProblemCode } from "../../core/error-codes.ts";
-import { WARNING_CODES } from "../../core/warning-codes.ts";
-import { SIGNATURE_SCHEMES } from "../../core/signing/signature-scheme.ts";
+import { PROBLEMS, type ProblemCode, WARNING_CODES } from "../../core/error-codes.ts";
+import { SIGNATURE_SCHEMES } from "../../core/signing.ts";
 
 /*
  * The shapes of the responses, for the documentation, for clients, and for the tests that check

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
-import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { UuidSource } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
   type ConsumerRecord,

@@ -1,7 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { flagParameter, pagingParameters, timeParameter } from "../request/list-query.ts";
 import { jobIdSchema, nameSchema } from "../subscriptions/schema.ts";
-import { POLL_OUTCOMES } from "../../core/waiting/poll-outcome.ts";
 import {
   anyJsonSchema,
   deliveryWithAttemptsSchema,
@@ -18,7 +17,7 @@ import {
 import { ENDING_STATUSES } from "../../core/delivery/event.ts";
 import { DELIVERY_WAITS } from "../../core/waiting/delivery-wait.ts";
 import { REASONS } from "../../core/waiting/explanation.ts";
-import { JOB_WAITS } from "../../core/waiting/job-wait.ts";
+import { JOB_WAITS, POLL_OUTCOMES } from "../../core/waiting/job-wait.ts";
 
 const pollOutcomeSchema = z.enum(POLL_OUTCOMES).openapi("PollOutcome");
 

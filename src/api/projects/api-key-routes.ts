@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
 import { newApiKey } from "../../runtime/secrets/api-key.ts";
-import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { UuidSource } from "../../runtime/runtime.ts";
 import {
   apiKeyCreated,
   createApiKey,

@@ -11,7 +11,7 @@ import { isoTime } from "../http/iso-time.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import type { Route } from "../http/route.ts";
 import { auditPageSchema } from "./schema.ts";
-import { createUuidSource } from "../../runtime/uuid-source.ts";
+import { createUuidSource } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
 import type { Caller, Client } from "../http/auth.ts";
 import type { ApiServices } from "../services.ts";

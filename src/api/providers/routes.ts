@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { DEFINITION_BYTES_MAX } from "../../providers/compile/files.ts";
 import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
 import { definitionJsonSchema } from "../../providers/compile/read-definition.ts";
-import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { UuidSource } from "../../runtime/runtime.ts";
 import { deleteProvider } from "../../store/connections/delete-provider.ts";
 import {
   findProviderVersion,

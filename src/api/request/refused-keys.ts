@@ -1,6 +1,6 @@
 import { TokenBucket } from "../../lanes/token-bucket.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";
-import type { Service } from "../../runtime/service.ts";
+import type { Service } from "../../runtime/runtime.ts";
 import { addressGroup } from "./client-address.ts";
 
 /** A client with a stale key may fail for a while; one that guesses fails much faster. */

@@ -1,8 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import type { AuditAction } from "../../core/audit-action.ts";
 import { publicId } from "../../core/ids/ids.ts";
-import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
-import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { SignatureScheme } from "../../core/signing.ts";
+import type { UuidSource } from "../../runtime/runtime.ts";
 import {
   rotateSigningSecret,
   SIGNING_AT_ONCE_MAX,

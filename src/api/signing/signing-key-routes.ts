@@ -1,12 +1,12 @@
 import { z } from "@hono/zod-openapi";
 import { parsePublicId, publicId, uuidV7 } from "../../core/ids/ids.ts";
-import { jwkOfSigningKey } from "../../core/signing/signing-key.ts";
+import { jwkOfSigningKey } from "../../core/signing.ts";
 import type { SecretBox } from "../../runtime/secrets/secret-box.ts";
 import {
   newSigningKeyPair,
   publicSigningKeyOfSeed,
 } from "../../runtime/secrets/new-signing-secrets.ts";
-import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { UuidSource } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
   findPublicSigningKeys,

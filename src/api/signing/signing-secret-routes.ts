@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
-import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { UuidSource } from "../../runtime/runtime.ts";
 import { findSigningSecrets } from "../../store/projects/signing-secrets.ts";
 import type { StoredSigningSecret } from "../../store/projects/signing-secrets.ts";
 import { jsonAnswer, pageAnswer } from "../http/answer.ts";

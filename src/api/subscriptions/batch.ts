@@ -1,7 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { PROBLEMS } from "../../core/error-codes.ts";
-import { splitRawArray } from "../../core/json/raw-json-items.ts";
-import { sliceRawJson } from "../../core/json/raw-json.ts";
+import { sliceRawJson, splitRawArray } from "../../core/json/raw-json.ts";
 import { isNotBegun, isTransient, NotBegunInTimeError } from "../../store/db/errors.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import type { ApiServices } from "../services.ts";

@@ -1,7 +1,6 @@
 import { limitOf, type ProjectLimitName } from "../../core/limits/project-limits.ts";
-import type { ProblemCode } from "../../core/error-codes.ts";
+import type { ProblemCode, Warning } from "../../core/error-codes.ts";
 import { inboxOfTarget } from "../../core/delivery/inbox-target.ts";
-import type { Warning } from "../../core/warning-codes.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import type { Database } from "../../store/db/database.ts";
 import { findSubscription } from "../../store/subscriptions/subscription-record.ts";

@@ -1,7 +1,7 @@
 import { eventTypesOfMask, WANTS_RESULT_FETCHED } from "../../core/delivery/event.ts";
 import { inboxOfTarget } from "../../core/delivery/inbox-target.ts";
 import { publicId } from "../../core/ids/ids.ts";
-import { signaturesOfMask } from "../../core/signing/signature-scheme.ts";
+import { signaturesOfMask } from "../../core/signing.ts";
 import { traceIdOf } from "../../core/trace-context.ts";
 import type { SubscriptionRecord } from "../../store/subscriptions/subscription-record.ts";
 import { isoTime } from "../http/iso-time.ts";

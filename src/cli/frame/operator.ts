@@ -39,8 +39,8 @@ export async function runOperator(
   // Only commands of the operator load what the gateway consists of.
   const { describeProblems, loadConfig, secretsOf } = await import("../../config.ts");
   const { createLog } = await import("../../runtime/process/log.ts");
-  const { exitOnUnexpectedError } = await import("../../runtime/process/last-resort.ts");
-  const { StartRefusedError } = await import("../../runtime/process/start-refused.ts");
+  const { exitOnUnexpectedError } = await import("../../runtime/process/fatal-errors.ts");
+  const { StartRefusedError } = await import("../../runtime/process/fatal-errors.ts");
   const { WrongDefinitionsError } = await import("../../gateway/shared-providers.ts");
   const { SecretBoxError } = await import("../../runtime/secrets/secret-box.ts");
   const result = loadConfig(cli.env, cli.stdout.isTTY === true && !out.isJson);

@@ -1,4 +1,4 @@
-import { SHARD_COUNT } from "../../core/ids/shard.ts";
+import { SHARD_COUNT } from "../../core/ids/ids.ts";
 import type { Clock } from "../../runtime/clock.ts";
 
 /** Longer than any work on a shard can take: storing a subscription, handing it over. */

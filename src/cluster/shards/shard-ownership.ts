@@ -3,7 +3,6 @@ import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import type { DatabaseClock, Timer } from "../../runtime/clock.ts";
 import { isProvenDead, type ProcessIdentity } from "../../runtime/process/process-identity.ts";
 import { Repeater } from "../../runtime/repeater.ts";
-import type { Service } from "../../runtime/service.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
   claimShards,
@@ -18,7 +17,7 @@ import {
 import { timed } from "../../store/db/read-clock.ts";
 import { ClockWatch } from "../clock-watch.ts";
 import { type ClusterView, type LiveNode, planShards } from "./shard-plan.ts";
-import type { Runtime } from "../../runtime/runtime.ts";
+import type { Runtime, Service } from "../../runtime/runtime.ts";
 
 const LEASE_MS = 12_000;
 const RENEW_INTERVAL_MS = 3_000;

@@ -1,4 +1,4 @@
-import { fairShare } from "../../core/ids/shard.ts";
+import { fairShare } from "../../core/ids/ids.ts";
 
 /** A node with a valid lease, as the database shows it. */
 export interface LiveNode {

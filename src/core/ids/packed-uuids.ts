@@ -1,4 +1,3 @@
-import { IdIndex } from "./id-index.ts";
 import { readUuidWords, UUID_WORDS, writeUuidWords } from "./ids.ts";
 
 /*
@@ -47,4 +46,87 @@ export function compareUuids(
     if (isInBoth[slot] === 0) onlyRight.push(readUuidWords(right, slot * UUID_WORDS));
   }
   return { onlyLeft, onlyRight };
+}
+
+const CAPACITY_INITIAL = 1024;
+const EMPTY = 0;
+
+/**
+ * Finds a slot by its UUID: open addressing with linear probing over one array of slot numbers. The
+ * UUIDs themselves stay with the owner, as words of 32 bits. A `Map` with a million string keys
+ * would take ten times the memory, all of it looked through by every collection of garbage.
+ */
+export class IdIndex {
+  /** Slot `n` has the words from `n * UUID_WORDS` on. Its owner replaces the array when it grows. */
+  words: Uint32Array;
+  /** Slot + 1, or EMPTY. Its length is a power of two, at least twice the entries. */
+  #entries = new Int32Array(CAPACITY_INITIAL);
+  #count = 0;
+
+  constructor(words: Uint32Array) {
+    this.words = words;
+  }
+
+  /** The slot whose UUID has these words, or -1. */
+  find(wanted: Uint32Array): number {
+    for (let at = this.#home(wanted, 0); ; at = this.#after(at)) {
+      const entry = this.#entries[at] ?? EMPTY;
+      if (entry === EMPTY) return -1;
+      if (this.#isAt(entry - 1, wanted)) return entry - 1;
+    }
+  }
+
+  /** Adds a slot whose words are set and that is not in here. */
+  add(slot: number): void {
+    this.#count += 1;
+    if (2 * this.#count > this.#entries.length) this.#grow();
+    this.#place(slot);
+  }
+
+  /** Takes out a slot that is in here; what was placed behind it moves up. */
+  remove(slot: number): void {
+    let hole = this.#home(this.words, slot * UUID_WORDS);
+    while (this.#entries[hole] !== slot + 1) hole = this.#after(hole);
+    this.#count -= 1;
+    for (let at = this.#after(hole); ; at = this.#after(at)) {
+      const entry = this.#entries[at] ?? EMPTY;
+      if (entry === EMPTY) break;
+      const home = this.#home(this.words, (entry - 1) * UUID_WORDS);
+      // An entry between its home and its place may not move before its home.
+      const isPastHome = hole <= at ? home > hole && home <= at : home > hole || home <= at;
+      if (isPastHome) continue;
+      this.#entries[hole] = entry;
+      hole = at;
+    }
+    this.#entries[hole] = EMPTY;
+  }
+
+  #place(slot: number): void {
+    let at = this.#home(this.words, slot * UUID_WORDS);
+    while (this.#entries[at] !== EMPTY) at = this.#after(at);
+    this.#entries[at] = slot + 1;
+  }
+
+  #grow(): void {
+    const old = this.#entries;
+    this.#entries = new Int32Array(old.length * 2);
+    for (const entry of old) if (entry !== EMPTY) this.#place(entry - 1);
+  }
+
+  /** The last words of a UUIDv7 are random, so they need no hashing. */
+  #home(words: Uint32Array, from: number): number {
+    return (words[from + UUID_WORDS - 1] ?? 0) & (this.#entries.length - 1);
+  }
+
+  #after(at: number): number {
+    return (at + 1) & (this.#entries.length - 1);
+  }
+
+  #isAt(slot: number, wanted: Uint32Array): boolean {
+    const from = slot * UUID_WORDS;
+    for (let word = UUID_WORDS - 1; word >= 0; word -= 1) {
+      if (this.words[from + word] !== wanted[word]) return false;
+    }
+    return true;
+  }
 }

@@ -1,4 +1,4 @@
-import { rawJsonDepth } from "./raw-json-items.ts";
+import { rawJsonDepth } from "./raw-json.ts";
 
 declare global {
   // JSON.parse source text access (ECMAScript 2026), which Node has and TypeScript does not know yet.

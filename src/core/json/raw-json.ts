@@ -175,3 +175,79 @@ function skipSpace(text: string, from: number): number {
   while (at < text.length && text.charCodeAt(at) <= 0x20) at += 1;
   return at;
 }
+
+const SPACE = 0x20;
+/** So many pieces become one string, so that a large text is never held in millions of them. */
+const PIECES_MAX = 4096;
+
+/**
+ * JSON text without the white space between its tokens; strings and the digits of numbers stay.
+ * The same string when there is none, as most programs write it.
+ * @param text valid JSON
+ */
+export function compactJson(text: string): string {
+  let compact = "";
+  let pieces: string[] = [];
+  let keptUpTo = 0;
+  let at = 0;
+  while (at < text.length) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      at = skipRawString(text, at);
+      continue;
+    }
+    if (code <= SPACE) {
+      if (at > keptUpTo) pieces.push(text.slice(keptUpTo, at));
+      keptUpTo = at + 1;
+      if (pieces.length === PIECES_MAX) {
+        compact += pieces.join("");
+        pieces = [];
+      }
+    }
+    at += 1;
+  }
+  if (keptUpTo === 0) return text;
+  return compact + pieces.join("") + text.slice(keptUpTo);
+}
+
+/**
+ * The exact source text of each item of a JSON array, in one pass without recursion: slicing item
+ * by item would read the text once for every item.
+ * @param text valid JSON, an array; anything else gives arbitrary slices but never throws
+ * @param itemsMax later items are left out, unread
+ */
+export function splitRawArray(text: string, itemsMax = Infinity): string[] {
+  const items: string[] = [];
+  const end = text.lastIndexOf("]");
+  const start = text.indexOf("[") + 1;
+  let itemStart = start;
+  let depth = 0;
+  for (let at = start; at < end; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = skipRawString(text, at) - 1;
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) depth += 1;
+    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth -= 1;
+    else if (code === COMMA && depth === 0) {
+      items.push(text.slice(itemStart, at).trim());
+      if (items.length >= itemsMax) return items;
+      itemStart = at + 1;
+    }
+  }
+  const last = text.slice(itemStart, end).trim();
+  if (last !== "") items.push(last);
+  return items;
+}
+
+/** How deep the containers of a JSON text are nested; 0 for a scalar. */
+export function rawJsonDepth(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = skipRawString(text, at) - 1;
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET)
+      deepest = Math.max(deepest, (depth += 1));
+    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth -= 1;
+  }
+  return deepest;
+}

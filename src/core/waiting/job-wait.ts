@@ -1,5 +1,5 @@
 import type { LaneStatus } from "./lane-status.ts";
-import type { PollOutcome } from "./poll-outcome.ts";
+import type { Observation } from "../job/observation.ts";
 
 /** Why a job that has not ended is not known to have ended. A closed list. */
 export const JOB_WAITS = [
@@ -111,4 +111,38 @@ function waitAfterPoll(outcome: PollOutcome | null, pollCount: number): JobWait 
 function latest(a: number | null, b: number | null): number | null {
   if (a === null || b === null) return a ?? b;
   return Math.max(a, b);
+}
+
+/** The result of a job's latest poll, in one word. A closed list; stored by its name. */
+export const POLL_OUTCOMES = [
+  "running",
+  "unknown_status",
+  "job_absent",
+  "result_absent",
+  "upstream_fault",
+  "not_sent",
+  "rate_limited",
+  "unusable_answer",
+  "unreadable_answer",
+  "credential_rejected",
+] as const;
+export type PollOutcome = (typeof POLL_OUTCOMES)[number];
+
+/** Null for an observation that ends the job. */
+export function pollOutcomeOf(observation: Observation): PollOutcome | null {
+  switch (observation.kind) {
+    case "running":
+      return observation.unknownStatus === null ? "running" : "unknown_status";
+    case "absent":
+      return observation.of === "job" ? "job_absent" : "result_absent";
+    case "retry":
+      return observation.cause === "not_visible_yet" ? "job_absent" : observation.cause;
+    case "credential_rejected":
+      return "credential_rejected";
+    case "completed":
+    case "failed":
+    case "canceled":
+    case "expired":
+      return null;
+  }
 }

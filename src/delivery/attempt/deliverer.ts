@@ -8,6 +8,8 @@ import {
   redirectNote,
   tooLargeNote,
   waitNote,
+  ASKS_NOTHING,
+  readReceiverAsks,
 } from "../../core/delivery/delivery-outcome.ts";
 import { callbackBody, isProgressEvent } from "../../core/delivery/event.ts";
 import { publicId, timeOfUuid } from "../../core/ids/ids.ts";
@@ -17,7 +19,6 @@ import {
   type EchoRedactor,
   headerSecrets,
 } from "../../core/redact/redact-echoes.ts";
-import { ASKS_NOTHING, readReceiverAsks } from "../../core/delivery/receiver-asks.ts";
 import { traceHeaders } from "../../core/trace-context.ts";
 import type { AnsweredRequest, OutboundRequest } from "../../outbound/exchange/request-outcome.ts";
 import type { Runtime } from "../../runtime/runtime.ts";

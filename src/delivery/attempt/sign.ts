@@ -1,6 +1,5 @@
 import { createHmac, createPrivateKey, type KeyObject, sign } from "node:crypto";
-import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
-import { partsOfSigningKey } from "../../core/signing/signing-key.ts";
+import { partsOfSigningKey, type SignatureScheme } from "../../core/signing.ts";
 
 /** A secret ready to sign with. */
 export type SigningKey =

@@ -1,4 +1,4 @@
-import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
+import type { SignatureScheme } from "../../core/signing.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { SigningKey } from "./sign.ts";
 import { SecretBoxError } from "../../runtime/secrets/secret-box.ts";

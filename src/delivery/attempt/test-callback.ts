@@ -5,11 +5,7 @@ import {
   headerSecrets,
 } from "../../core/redact/redact-echoes.ts";
 import type { RequestFailure } from "../../core/request-failure.ts";
-import {
-  signatureMask,
-  type SignatureScheme,
-  signaturesOfMask,
-} from "../../core/signing/signature-scheme.ts";
+import { signatureMask, type SignatureScheme, signaturesOfMask } from "../../core/signing.ts";
 import { testEventBody } from "../../core/delivery/event.ts";
 import { traceHeaders } from "../../core/trace-context.ts";
 import type { DelivererOptions } from "./deliverer.ts";

@@ -9,8 +9,7 @@ import {
 } from "../../core/delivery/operational-event.ts";
 import type { ProjectLimits } from "../../core/limits/project-limits.ts";
 import { isSuccess } from "../../core/delivery/delivery-outcome.ts";
-import { publicId } from "../../core/ids/ids.ts";
-import { shardOfText } from "../../core/ids/shard.ts";
+import { publicId, shardOfText } from "../../core/ids/ids.ts";
 import type { RequestClient } from "../../outbound/request-client.ts";
 import { Repeater } from "../../runtime/repeater.ts";
 import type { Database } from "../../store/db/database.ts";

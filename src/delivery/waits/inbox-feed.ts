@@ -1,8 +1,7 @@
 import type { Clock } from "../../runtime/clock.ts";
 import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import { Repeater } from "../../runtime/repeater.ts";
-import type { Runtime } from "../../runtime/runtime.ts";
-import type { Service } from "../../runtime/service.ts";
+import type { Runtime, Service } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
 import { findLastPositions } from "../../store/inboxes/find-inboxes.ts";
 import { findUnplaced, type InboxName, placeMessages } from "../../store/inboxes/place-messages.ts";

@@ -1,6 +1,5 @@
 import type { OwnedShards } from "../../runtime/owned-shards.ts";
-import type { Runtime } from "../../runtime/runtime.ts";
-import type { Service } from "../../runtime/service.ts";
+import type { Runtime, Service } from "../../runtime/runtime.ts";
 import type { PooledDatabase } from "../../store/db/database.ts";
 import { ConsumerClaims } from "./consumer-claims.ts";
 import { EndingWaits } from "./ending-waits.ts";

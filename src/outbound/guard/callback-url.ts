@@ -1,4 +1,4 @@
-import type { Warning } from "../../core/warning-codes.ts";
+import type { Warning } from "../../core/error-codes.ts";
 import type { AddressGuard } from "./address-guard.ts";
 import { addressRefusal, type Destination, exemptionNeeded } from "./destination.ts";
 import { knownAddresses } from "./known-addresses.ts";

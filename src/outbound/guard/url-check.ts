@@ -1,4 +1,4 @@
-import type { Warning } from "../../core/warning-codes.ts";
+import type { Warning } from "../../core/error-codes.ts";
 import { destinationOf } from "./destination.ts";
 import type { Destination } from "./destination.ts";
 

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import type { Timer } from "../../runtime/clock.ts";
-import { builtModule } from "../../runtime/process/built-module.ts";
+import { builtModule } from "../../runtime/process/module-loading.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { ReadingTask } from "./interpret-response.ts";
 

@@ -1,7 +1,6 @@
 import { parentPort } from "node:worker_threads";
-import { bufferOf, releaseBytes } from "../../core/bytes.ts";
 import { parseExactJson } from "../../core/json/exact-number.ts";
-import { bytesOfResult } from "../../core/json/raw-result.ts";
+import { bytesOfResult, bufferOf, releaseBytes } from "../../core/json/raw-result.ts";
 import type { ProviderDefinition } from "../../providers/definition/definition.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import { compileProvider } from "../../providers/compile/provider.ts";

@@ -6,7 +6,7 @@ import {
   laneVerdict,
   reachOf,
 } from "../../core/job/job.ts";
-import type { MemoryPlan } from "../../core/limits/memory-plan.ts";
+import type { MemoryPlan } from "../../core/limits/machine-plan.ts";
 import type { Observation } from "../../core/job/observation.ts";
 import { type Reach, reachOfFailure, type RequestFailureCode } from "../../core/request-failure.ts";
 import type { OutboundRequest, RequestOutcome } from "../../outbound/exchange/request-outcome.ts";

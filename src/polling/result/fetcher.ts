@@ -20,7 +20,7 @@ import { buildDownloadRequest, buildStatusRequest } from "../../providers/reques
 import type { UpstreamRequest } from "../../providers/request/upstream-request.ts";
 import { linkIn } from "../../providers/compile/download.ts";
 import type { Timer } from "../../runtime/clock.ts";
-import { Pauses } from "../../runtime/pauses.ts";
+import { Pauses } from "../../runtime/stopping.ts";
 import type { FetchedResult, FetchedResults, JobRowKey } from "../../store/jobs/fetched-results.ts";
 import { isTransient } from "../../store/db/errors.ts";
 import { DownloadParts } from "./parts.ts";

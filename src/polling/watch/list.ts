@@ -1,6 +1,10 @@
 import { decideAtDeadline } from "../../core/job/last-poll.ts";
-import { decideJobWait, type JobWait, type Waiting } from "../../core/waiting/job-wait.ts";
-import type { PollOutcome } from "../../core/waiting/poll-outcome.ts";
+import {
+  decideJobWait,
+  type JobWait,
+  type Waiting,
+  type PollOutcome,
+} from "../../core/waiting/job-wait.ts";
 import type { PackedUuids } from "../../core/ids/packed-uuids.ts";
 import { pollIntervalMs, takeOverDelayMs } from "../../core/job/poll-schedule.ts";
 import { AlarmQueue } from "../../lanes/alarm-queue.ts";

@@ -1,8 +1,6 @@
 import type { Absence } from "../../core/job/absence.ts";
-import { IdIndex } from "../../core/ids/id-index.ts";
-import { readUuidWords, UUID_WORDS, writeUuidWords } from "../../core/ids/ids.ts";
-import type { PackedUuids } from "../../core/ids/packed-uuids.ts";
-import { SHARD_COUNT } from "../../core/ids/shard.ts";
+import { readUuidWords, UUID_WORDS, writeUuidWords, SHARD_COUNT } from "../../core/ids/ids.ts";
+import { type PackedUuids, IdIndex } from "../../core/ids/packed-uuids.ts";
 import type { UnreadableStreak } from "../../core/job/unreadable-answers.ts";
 import type { LiveJob } from "../../store/jobs/load-jobs.ts";
 import type { AnswerMemory } from "./answer-memory.ts";

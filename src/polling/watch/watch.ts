@@ -1,7 +1,7 @@
 import type { Absence } from "../../core/job/absence.ts";
 import { eventBit, type EventType, WANTS_RESULT_FETCHED } from "../../core/delivery/event.ts";
 import type { UnreadableStreak } from "../../core/job/unreadable-answers.ts";
-import { POLL_OUTCOMES, type PollOutcome } from "../../core/waiting/poll-outcome.ts";
+import { POLL_OUTCOMES, type PollOutcome } from "../../core/waiting/job-wait.ts";
 import type { JobCheckpoint } from "../../store/writes/checkpoint-jobs.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
 import { FLAGS, NO_NOTES, type WatchNotes, type WatchState, type WatchTable } from "./table.ts";

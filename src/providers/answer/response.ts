@@ -1,7 +1,6 @@
 import { isPrintable } from "../../core/printable.ts";
-import { compactJson } from "../../core/json/compact-json.ts";
 import type { Observation, RetryCause, UpstreamTimes } from "../../core/job/observation.ts";
-import { sliceRawJson } from "../../core/json/raw-json.ts";
+import { sliceRawJson, compactJson } from "../../core/json/raw-json.ts";
 import {
   type AskedWait,
   parseWait,

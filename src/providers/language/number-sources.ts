@@ -1,6 +1,5 @@
 import { mayLoseDigits } from "../../core/json/exact-number.ts";
-import { sliceRawJson } from "../../core/json/raw-json.ts";
-import { splitRawArray } from "../../core/json/raw-json-items.ts";
+import { sliceRawJson, splitRawArray } from "../../core/json/raw-json.ts";
 import { type PointerTokens, pointerText } from "./json-pointer.ts";
 import type { BodyReading } from "./read-body.ts";
 import type { Steps } from "./steps.ts";

@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
-import { publicSigningKey, secretSigningKey } from "../../core/signing/signing-key.ts";
+import { publicSigningKey, secretSigningKey } from "../../core/signing.ts";
 
 const SECRET_BYTES = 32;
 

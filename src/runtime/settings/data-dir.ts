@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { access, chmod, constants, mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { StartRefusedError } from "../process/start-refused.ts";
+import { StartRefusedError } from "../process/fatal-errors.ts";
 
 /**
  * Creates the data directory unless it exists. Others may enter it, so that the user that runs

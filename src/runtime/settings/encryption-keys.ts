@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDataDir } from "./data-dir.ts";
-import { StartRefusedError } from "../process/start-refused.ts";
+import { StartRefusedError } from "../process/fatal-errors.ts";
 
 const FILE_NAME = "encryption.key";
 const KEY_BYTES = 32;

@@ -2,7 +2,7 @@ import type { DatabaseCondition } from "../../core/readiness.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/process/log.ts";
 import { Repeater } from "../../runtime/repeater.ts";
-import type { Service } from "../../runtime/service.ts";
+import type { Service } from "../../runtime/runtime.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { PooledDatabase } from "./database.ts";
 import type { ProbeFinding } from "./database-health.ts";

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
 import { type Random, systemRandom } from "../../runtime/runtime.ts";
 import type { RequestDeadline } from "../../runtime/request-deadline.ts";
-import { StartRefusedError } from "../../runtime/process/start-refused.ts";
+import { StartRefusedError } from "../../runtime/process/fatal-errors.ts";
 import { BoundedCalls, type CallOptions, startDeadline } from "./bounded-calls.ts";
 import { type CallBounds, startupParameters } from "./call-bounds.ts";
 import type { Connection, Sql, TransactionSql } from "../connection/connection.ts";

@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { StartRefusedError } from "../../runtime/process/start-refused.ts";
+import { StartRefusedError } from "../../runtime/process/fatal-errors.ts";
 import type { Sql } from "../connection/connection.ts";
 import { template } from "../sql/statement.ts";
 import type { PooledDatabase } from "./database.ts";

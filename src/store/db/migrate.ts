@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { sql } from "drizzle-orm";
 import { migrate as applyMigrations } from "drizzle-orm/postgres-js/migrator";
-import { StartRefusedError } from "../../runtime/process/start-refused.ts";
+import { StartRefusedError } from "../../runtime/process/fatal-errors.ts";
 import { template } from "../sql/statement.ts";
 import type { Database, PooledDatabase } from "./database.ts";
 import { errorCode } from "./errors.ts";

@@ -1,5 +1,5 @@
 import { and, eq } from "drizzle-orm";
-import { shardOfJob } from "../../core/ids/shard.ts";
+import { shardOfJob } from "../../core/ids/ids.ts";
 import type { Sql } from "../connection/connection.ts";
 import { connections } from "../schema/schema.ts";
 import { type Given, isIfGiven, statement } from "../sql/statement.ts";

@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import { COUNTED_FACTS, type MinuteCount, TOOK_BUCKETS } from "../../core/minute-count.ts";
+import { COUNTED_FACTS, type MinuteCount, TOOK_BUCKETS } from "../../core/project-counts.ts";
 import type { Database } from "../db/database.ts";
 import { projectMinutes } from "../schema/project-minutes.ts";
 import { rowsOf } from "../sql/row-source.ts";

@@ -4,7 +4,7 @@ import {
   type CountedObject,
   NEAR_DEADLINE,
   type StatusCounts,
-} from "../../core/status-counts.ts";
+} from "../../core/project-counts.ts";
 import type { Database } from "../db/database.ts";
 import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
 import { type Given, statement, textOf } from "../sql/statement.ts";

@@ -11,7 +11,7 @@ import {
   sql,
   type SQLWrapper,
 } from "drizzle-orm";
-import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
+import type { SignatureScheme } from "../../core/signing.ts";
 import type { TransactionSql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
 import { projects, signingSecrets } from "../schema/projects.ts";

@@ -17,7 +17,7 @@ export const projectMinutes = pgTable(
     failedAttempts: integer("failed_attempts").notNull(),
     exhausted: integer("exhausted").notNull(),
     gone: integer("gone").notNull(),
-    /** Callbacks by the time from ending to 2xx; see `core/minute-count.ts`. */
+    /** Callbacks by the time from ending to 2xx; see `core/project-counts.ts`. */
     took: integer("took").array().notNull(),
   },
   (table) => [

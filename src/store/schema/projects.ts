@@ -14,10 +14,10 @@ import {
   uuid,
 } from "drizzle-orm/pg-core";
 import type { ProjectLimitValues } from "../../core/limits/project-limits.ts";
-import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
+import type { SignatureScheme } from "../../core/signing.ts";
 import { time } from "../sql/time.ts";
 import type { AuditAction, AuditDetails } from "../../core/audit-action.ts";
-import type { StatusCounts } from "../../core/status-counts.ts";
+import type { StatusCounts } from "../../core/project-counts.ts";
 import type {
   OperationalEventEnd,
   OperationalEventType,

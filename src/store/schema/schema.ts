@@ -21,7 +21,7 @@ import {
   uuid,
 } from "drizzle-orm/pg-core";
 import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
-import type { PollOutcome } from "../../core/waiting/poll-outcome.ts";
+import type { PollOutcome } from "../../core/waiting/job-wait.ts";
 import type { EndingStatus, EventType } from "../../core/delivery/event.ts";
 import type { Scope } from "../../core/scopes.ts";
 import { time } from "../sql/time.ts";
@@ -240,7 +240,7 @@ export const subscriptions = pgTable(
     /** The client's trace, as core/trace-context.ts reads it; null for a new one. */
     trace: text("trace"),
     /**
-     * Mask of its signature schemes, as in core/signing/signature-scheme.ts; null for the
+     * Mask of its signature schemes, as in core/signing/signing-key.ts; null for the
      * project's.
      */
     signatures: smallint("signatures"),

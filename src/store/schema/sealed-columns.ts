@@ -1,6 +1,6 @@
 import { and, asc, between, gt, isNotNull, notLike, type SQL, sql } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
-import { SHARD_COUNT } from "../../core/ids/shard.ts";
+import { SHARD_COUNT } from "../../core/ids/ids.ts";
 import type { SealedColumnName } from "../../runtime/secrets/secret-box.ts";
 import type { Database } from "../db/database.ts";
 import { LOWEST_ID } from "../sql/page.ts";

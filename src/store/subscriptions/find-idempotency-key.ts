@@ -1,5 +1,5 @@
 import { and, eq, sql } from "drizzle-orm";
-import { shardOfText } from "../../core/ids/shard.ts";
+import { shardOfText } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { idempotencyKeys } from "../schema/schema.ts";
 import { rowsOf } from "../sql/row-source.ts";

@@ -1,5 +1,5 @@
 import type { Database } from "../db/database.ts";
-import type { PollOutcome } from "../../core/waiting/poll-outcome.ts";
+import type { PollOutcome } from "../../core/waiting/job-wait.ts";
 import { rowSource } from "../sql/row-source.ts";
 import { WITHOUT_WAITING_FOR_THE_DISK } from "../sql/statement.ts";
 import { timeFrom } from "../sql/time.ts";

@@ -1,7 +1,7 @@
 import { OwnedShards } from "../../../src/runtime/owned-shards.ts";
 import { expect, vi } from "vitest";
 import { ShardOwnership } from "../../../src/cluster/shards/shard-ownership.ts";
-import { SHARD_COUNT } from "../../../src/core/ids/shard.ts";
+import { SHARD_COUNT } from "../../../src/core/ids/ids.ts";
 import { ownIdentity } from "../../../src/runtime/process/process-identity.ts";
 import type { Database } from "../../../src/store/db/database.ts";
 import { FakeClock } from "../../support/fake-clock.ts";

@@ -4,7 +4,7 @@ import {
   type LiveNode,
   planShards,
 } from "../../../src/cluster/shards/shard-plan.ts";
-import { SHARD_COUNT } from "../../../src/core/ids/shard.ts";
+import { SHARD_COUNT } from "../../../src/core/ids/ids.ts";
 
 export const LEASE_MS = 12_000;
 export const RENEW_INTERVAL_MS = 3_000;

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { SHARD_COUNT } from "../../../src/core/ids/shard.ts";
+import { SHARD_COUNT } from "../../../src/core/ids/ids.ts";
 import {
   ownIdentity,
   type ProcessIdentity,

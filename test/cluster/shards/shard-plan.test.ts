@@ -6,7 +6,7 @@ import {
   type LiveNode,
   planShards,
 } from "../../../src/cluster/shards/shard-plan.ts";
-import { fairShare, SHARD_COUNT } from "../../../src/core/ids/shard.ts";
+import { fairShare, SHARD_COUNT } from "../../../src/core/ids/ids.ts";
 import {
   ALL,
   ClusterSimulation,

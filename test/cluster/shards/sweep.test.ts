@@ -4,7 +4,7 @@ import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { type HeldJobs, Sweep } from "../../../src/cluster/shards/sweep.ts";
 import { type PackedUuids, packUuids } from "../../../src/core/ids/packed-uuids.ts";
-import { SHARD_COUNT } from "../../../src/core/ids/shard.ts";
+import { SHARD_COUNT } from "../../../src/core/ids/ids.ts";
 import { acceptSubscriptions } from "../../../src/store/writes/accept-subscriptions.ts";
 import type { JobCheckpoint } from "../../../src/store/writes/checkpoint-jobs.ts";
 import type { Database } from "../../../src/store/db/database.ts";

@@ -8,8 +8,10 @@ import {
   publicId,
   shardOfUuid,
   uuidV7,
+  fairShare,
+  SHARD_COUNT,
+  shardOfJob,
 } from "../../../src/core/ids/ids.ts";
-import { fairShare, SHARD_COUNT, shardOfJob } from "../../../src/core/ids/shard.ts";
 
 const anyTime = fc.integer({ min: 0, max: 2 ** 47 });
 const anyShard = fc.integer({ min: 0, max: 255 });

@@ -1,6 +1,12 @@
 import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
-import { type JsonPath, sliceRawJson } from "../../../src/core/json/raw-json.ts";
+import { describe, expect, test, it } from "vitest";
+import {
+  type JsonPath,
+  sliceRawJson,
+  compactJson,
+  rawJsonDepth,
+  splitRawArray,
+} from "../../../src/core/json/raw-json.ts";
 
 const NESTING = 100_000;
 
@@ -210,5 +216,56 @@ describe("whatever the text is", () => {
       expect(sliceRawJson(`{"a":${value},"b":2}`, ["a"])).toBe(value);
       expect(sliceRawJson(`{"a":${value},"b":2}`, ["b"])).toBe("2");
     }
+  });
+});
+
+describe("compacted JSON", () => {
+  it("has no blanks but those of its strings, and all its digits", () => {
+    const text = ' {\t"a b" : [ 1.0 , 12345678901234567890 ],\r\n "\\" : " : "c \\\\" , "d":-0 } ';
+    expect(compactJson(text)).toBe('{"a b":[1.0,12345678901234567890],"\\" : ":"c \\\\","d":-0}');
+  });
+
+  it("is the same however it was spread out", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.constantFrom(0, 1, 4, "\t"), (value, indent) => {
+        expect(compactJson(JSON.stringify(value, null, indent))).toBe(JSON.stringify(value));
+      }),
+    );
+  });
+});
+
+describe("splitRawArray", () => {
+  it("keeps the digits and the spaces inside of every item", () => {
+    expect(splitRawArray(' [ {"n": 12345678901234567890} , 1.0,"a,]", [1 ,2] ] ')).toEqual([
+      '{"n": 12345678901234567890}',
+      "1.0",
+      '"a,]"',
+      "[1 ,2]",
+    ]);
+  });
+
+  it("gives nothing for an empty array", () => {
+    expect(splitRawArray(" [ \n ] ")).toEqual([]);
+  });
+
+  it("gives each item of any array", () => {
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue()), fc.boolean(), (items, isIndented) => {
+        const text = JSON.stringify(items, null, isIndented ? 2 : 0);
+        expect(splitRawArray(text).map((item) => JSON.parse(item))).toEqual(JSON.parse(text));
+      }),
+    );
+  });
+});
+
+describe("rawJsonDepth", () => {
+  it.each([
+    ["1", 0],
+    ['"[[["', 0],
+    ["{}", 1],
+    ['[{"a":[]},[]]', 3],
+    [String.raw`["\"[[", {}]`, 2],
+  ])("rawJsonDepth of %s is %i", (text, depth) => {
+    expect(rawJsonDepth(text)).toBe(depth);
   });
 });

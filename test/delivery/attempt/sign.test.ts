@@ -2,11 +2,7 @@ import { createPublicKey, verify } from "node:crypto";
 import fc from "fast-check";
 import { Webhook } from "standardwebhooks";
 import { expect, test } from "vitest";
-import {
-  jwkOfSigningKey,
-  publicSigningKey,
-  partsOfSigningKey,
-} from "../../../src/core/signing/signing-key.ts";
+import { jwkOfSigningKey, publicSigningKey, partsOfSigningKey } from "../../../src/core/signing.ts";
 import { signCallback, type SigningKey, signingKey } from "../../../src/delivery/attempt/sign.ts";
 import { newSigningKeyPair } from "../../../src/runtime/secrets/new-signing-secrets.ts";
 

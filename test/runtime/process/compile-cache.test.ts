@@ -15,7 +15,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 /** Loads a module of the source in a process of its own, which is then killed. */
 async function load(cache: string): Promise<string> {
   const program = `
-    import { keepCompiled, saveCompiled } from ${JSON.stringify(source("runtime/process/compile-cache.ts"))};
+    import { keepCompiled, saveCompiled } from ${JSON.stringify(source("runtime/process/module-loading.ts"))};
     keepCompiled(${JSON.stringify(cache)});
     const { PROBLEMS } = await import(${JSON.stringify(source("core/error-codes.ts"))});
     saveCompiled();

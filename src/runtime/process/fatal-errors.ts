@@ -1,5 +1,13 @@
 import type { Log } from "./log.ts";
 
+/**
+ * The program can't start until a person changes something, which the message explains. The place
+ * in the code is of no use to that person, so it is reported without a stack.
+ */
+export class StartRefusedError extends Error {
+  override readonly name: string = "StartRefusedError";
+}
+
 /** The message of the one line that is logged. */
 export const LAST_RESORT = "an unexpected error, handled nowhere: exiting";
 

@@ -17,7 +17,7 @@ async function resolvedByNode(): Promise<string[]> {
         return next(specifier, context);
       },
     });
-    const { resolveImportsOnce } = await import(${JSON.stringify(source("runtime/process/import-resolution.ts"))});
+    const { resolveImportsOnce } = await import(${JSON.stringify(source("runtime/process/module-loading.ts"))});
     resolveImportsOnce();
     const { jobs } = await import(${JSON.stringify(SCHEMA)});
     if (jobs.jobId.name !== "job_id") throw new Error("not the package that the schema is made with");

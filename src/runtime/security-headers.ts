@@ -37,3 +37,12 @@ export function pageHeaders({
 function hashOf(source: string): string {
   return `sha256-${createHash("sha256").update(source).digest("base64")}`;
 }
+
+/**
+ * Headers of every answer: browsers must not read it as another type than it declares, nor reveal where a
+ * link was followed.
+ */
+export const ANSWER_HEADERS = [
+  ["x-content-type-options", "nosniff"],
+  ["referrer-policy", "no-referrer"],
+] as const;

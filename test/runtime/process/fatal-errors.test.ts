@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { openSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { LAST_RESORT } from "../../../src/runtime/process/last-resort.ts";
+import { LAST_RESORT } from "../../../src/runtime/process/fatal-errors.ts";
 import { gatewayEnvironment } from "../../support/gateway-environment.ts";
 import { takeLastResorts, useGatewayProcesses } from "../../support/gateway-process.ts";
 
@@ -45,7 +45,7 @@ describe("an error that is handled nowhere ends the process with one fatal line"
 describe("output that can't be written is lost, and nothing else", () => {
   const log = JSON.stringify(resolve(import.meta.dirname, "../../../src/runtime/process/log.ts"));
   const lastResort = JSON.stringify(
-    resolve(import.meta.dirname, "../../../src/runtime/process/last-resort.ts"),
+    resolve(import.meta.dirname, "../../../src/runtime/process/fatal-errors.ts"),
   );
 
   test.each(["json", "pretty"])(
