@@ -5,7 +5,7 @@ import type { ProblemCode } from "../core/error-codes.ts";
 import { publicId } from "../core/ids/ids.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { readTraceContext } from "../core/trace-context.ts";
-import type { ProviderVersion } from "../providers/compile/provider-version.ts";
+import type { ProviderVersion } from "../providers/compile/provider.ts";
 import { hashApiKey } from "../runtime/secrets/api-key.ts";
 import { invalidPointers } from "../runtime/settings/invalid-places.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";

@@ -22,8 +22,7 @@ import { triggerCommand } from "./commands/trigger.ts";
 import { tryCommand } from "./commands/try.ts";
 import { waitCommand } from "./commands/wait.ts";
 import { whyCommand } from "./commands/why.ts";
-import { type Cli, EXIT } from "./frame/cli.ts";
-import type { AddCommand, Commands } from "./frame/commands.ts";
+import { type Cli, EXIT, type AddCommand, type Commands } from "./frame/cli.ts";
 import { Output } from "./frame/output.ts";
 import { printFailure } from "./frame/run.ts";
 

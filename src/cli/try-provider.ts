@@ -12,7 +12,7 @@ import {
   shownObservation,
   tryAnswer,
 } from "../providers/trial/trial.ts";
-import type { SubmittedJob } from "../providers/submission/submitted-job.ts";
+import type { SubmittedJob } from "../providers/submission/recognize.ts";
 import {
   shownSubmission,
   type TriedRequest,

@@ -12,6 +12,9 @@ import type {
   Stats,
   StatsHistory,
   StatsHistoryQuery,
+  AuditEntry,
+  OperationalEvent,
+  Paging,
 } from "./models.ts";
 import { Inboxes } from "./inboxes.ts";
 import {
@@ -28,8 +31,8 @@ import {
   SigningKeys,
   SigningSecrets,
   Subscriptions,
+  Resource,
 } from "./resources.ts";
-import { AuditLog, OperationalEvents } from "./records.ts";
 import {
   type CallOptions,
   type ReadAnswer,
@@ -39,6 +42,7 @@ import {
   type TransportOptions,
 } from "./transport.ts";
 import { subscriptionIdOf, subscriptionTo, waitForEnding, type WaitOptions } from "./watching.ts";
+import type { List } from "./list.ts";
 
 /** Where the gateway is, and what a test passes in. */
 export interface RingbackOptions extends Partial<Omit<TransportOptions, "url" | "apiKey">> {
@@ -238,4 +242,21 @@ async function sleep(ms: number, signal: AbortSignal): Promise<void> {
     }, ms);
     signal.addEventListener("abort", onAbort, { once: true });
   });
+}
+
+/* A project's history, for its operators. */
+
+class OperationalEvents extends Resource {
+  list(
+    filters?: { readonly type?: OperationalEvent["type"] } & Paging,
+    options?: CallOptions,
+  ): List<OperationalEvent> {
+    return this.listOf("/v1/operational-events", { ...filters }, options);
+  }
+}
+
+class AuditLog extends Resource {
+  list(paging?: Paging, options?: CallOptions): List<AuditEntry> {
+    return this.listOf("/v1/audit-log", { ...paging }, options);
+  }
 }

@@ -60,7 +60,7 @@ import type {
   providerWithDefinitionSchema,
   trialRequestSchema,
 } from "../api/providers/schema.ts";
-import type { nodesSchema, statsHistorySchema, statsSchema } from "../api/stats-schema.ts";
+import type { nodesSchema, statsHistorySchema, statsSchema } from "../api/stats/schema.ts";
 import type {
   subscriptionFiltersSchema,
   subscriptionRequestSchema,

@@ -20,7 +20,7 @@ import { apiKeyListPage, createApiKey, revokeApiKey } from "./settings/api-keys-
 import { auditPage } from "./settings/audit-page.ts";
 import { callbackTestPage, testCallback } from "./settings/callback-test-page.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import { sandboxRoutes } from "./sandbox/sandbox-page.ts";
+import { sandboxRoutes } from "./sandbox-page.ts";
 import { eventListPage } from "./settings/events-page.ts";
 import { operationalEventListPage } from "./settings/operational-events-page.ts";
 import { changeProject, projectPage } from "./settings/project-page.ts";
@@ -40,7 +40,7 @@ import {
   changeLimits,
   connectionListPage,
   pauseConnection,
-} from "./upstream/connections-page.ts";
+} from "./settings/connections-page.ts";
 
 const home = definePage({
   path: "/",

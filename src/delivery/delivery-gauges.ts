@@ -1,6 +1,9 @@
 import type { Waits } from "./waits/waits.ts";
 import type { Metrics } from "../runtime/metrics.ts";
-import { BACKLOG_COUNTED_MAX, type DeliveryBacklog } from "../store/deliveries/delivery-backlog.ts";
+import {
+  BACKLOG_COUNTED_MAX,
+  type DeliveryBacklog,
+} from "../store/deliveries/find-due-deliveries.ts";
 import type { FanOutRunner } from "./fan-out-runner.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 

@@ -1,11 +1,10 @@
 import { ChangeWatcher } from "../cluster/change-watcher.ts";
-import { ShardActivity } from "../cluster/shards/shard-activity.ts";
 import { registerClusterGauges, registerLimitGauges } from "../cluster/cluster-gauges.ts";
 import { MinuteWriter } from "../cluster/minute-writer.ts";
 import { createHousekeeping } from "../cluster/housekeeping.ts";
 import { Intake } from "../intake/intake.ts";
 import { MailboxReader } from "../intake/mailbox-reader.ts";
-import { NodeShardWork } from "../cluster/shards/shard-work.ts";
+import { NodeShardWork, ShardActivity } from "../cluster/shards/shard-work.ts";
 import { OwnedShards } from "../runtime/owned-shards.ts";
 import { JobLoader } from "../polling/job-loader.ts";
 import { ShardOwnership } from "../cluster/shards/shard-ownership.ts";
@@ -25,7 +24,7 @@ import { FanOutRunner } from "../delivery/fan-out-runner.ts";
 import { RedeliveryRunner } from "../delivery/redelivery-runner.ts";
 import type { OperatorOrigins } from "../outbound/guard/operator-origins.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
-import { connectionEvent } from "../polling/operational-events.ts";
+import { connectionEvent } from "../polling/events.ts";
 import { Poller } from "../polling/poller.ts";
 import { registerPollingGauges } from "../polling/polling-gauges.ts";
 import type { SharedProviders } from "../polling/upstream/provider-directory.ts";
@@ -36,7 +35,7 @@ import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
 import type { RetryTransient } from "../store/db/retry-transient.ts";
-import { readDeliveryBacklog } from "../store/deliveries/delivery-backlog.ts";
+import { readDeliveryBacklog } from "../store/deliveries/find-due-deliveries.ts";
 import { FetchedResults } from "../store/jobs/fetched-results.ts";
 import {
   claimProbe,

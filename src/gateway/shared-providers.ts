@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../config.ts";
 import { createAddressGuard } from "../outbound/guard/address-guard.ts";
-import { checkUpstreamUrl } from "../outbound/guard/upstream-url.ts";
+import { checkUpstreamUrl } from "../outbound/guard/callback-url.ts";
 import type { SharedProviders } from "../polling/upstream/provider-directory.ts";
 import { builtInProviders } from "../providers/catalogue.ts";
 import {
@@ -10,7 +10,7 @@ import {
   readDefinitionFiles,
 } from "../providers/compile/files.ts";
 import { parseDefinition } from "../providers/definition/text.ts";
-import type { ProviderVersion } from "../providers/compile/provider-version.ts";
+import type { ProviderVersion } from "../providers/compile/provider.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/process/log.ts";
 import type { UuidSource } from "../runtime/runtime.ts";

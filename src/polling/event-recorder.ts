@@ -5,7 +5,7 @@ import type { DeliveryLoop } from "../delivery/delivery-loop.ts";
 import type { EventType } from "../core/delivery/event.ts";
 import type { Ending } from "../core/job/job.ts";
 import type { EventRow } from "../store/writes/record-events.ts";
-import { contentOfRow, endingRow, progressRow } from "./event-of-watch.ts";
+import { contentOfRow, endingRow, progressRow } from "./events.ts";
 import type { FetchOutcome } from "./result/fetcher.ts";
 import type { Watch } from "./watch/watch.ts";
 import type { Runtime } from "../runtime/runtime.ts";

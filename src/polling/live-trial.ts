@@ -1,6 +1,7 @@
 import type { RequestClient } from "../outbound/request-client.ts";
 import { INCONCLUSIVE, type LaneVerdict } from "../core/job/job.ts";
 import { buildStatusRequest } from "../providers/request/build.ts";
+import type { UpstreamRequest } from "../providers/request/upstream-request.ts";
 import { interpretFailure } from "../providers/answer/interpret.ts";
 import {
   consequenceOf,
@@ -9,7 +10,6 @@ import {
   shownAnswer,
   tryAnswer,
 } from "../providers/trial/trial.ts";
-import type { UpstreamRequest } from "../providers/request/upstream-request.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import {
   type AnswerLimits,
@@ -18,7 +18,7 @@ import {
   type PollExchange,
   pollRequest,
 } from "./request/poll-request.ts";
-import { redactedAnswer } from "./request/redacted-answer.ts";
+import { redactedAnswer } from "./request/interpret-response.ts";
 import { laneVerdictOf, sentTo } from "./request/status-fetcher.ts";
 import type { UpstreamAccess } from "./upstream/access.ts";
 import type { Upstream } from "./upstream/upstream.ts";

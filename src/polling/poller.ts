@@ -23,7 +23,7 @@ import {
   StatusFetcher,
   type StatusFetcherOptions,
 } from "./request/status-fetcher.ts";
-import { unknownStatusEvent } from "./operational-events.ts";
+import { unknownStatusEvent } from "./events.ts";
 import { cancelUpstream } from "./request/cancel.ts";
 import { EventRecorder, type EventRecorderOptions } from "./event-recorder.ts";
 import { tryLive } from "./live-trial.ts";

@@ -28,8 +28,7 @@ import { runway } from "./catalogue/runway.ts";
 import { sandbox } from "./catalogue/sandbox.ts";
 import { snowflake } from "./catalogue/snowflake.ts";
 import { unstructured } from "./catalogue/unstructured.ts";
-import type { ProviderVersion } from "./compile/provider-version.ts";
-import type { Provider } from "./compile/provider.ts";
+import type { Provider, ProviderVersion } from "./compile/provider.ts";
 import { readDefinition } from "./compile/read-definition.ts";
 
 const SOURCES = [

@@ -19,4 +19,4 @@ export { lambdaHandler, type LambdaEvent, type LambdaResult } from "./lambda.ts"
 export { nodeHandler, type NodeRequest, type NodeResponse } from "./node.ts";
 export type { CallbackReply, Replied } from "./reply.ts";
 export { ResultUnavailableError, type ResultReader } from "./result.ts";
-export { memorySeen, type SeenStore } from "./seen.ts";
+export { memorySeen, type SeenStore } from "./create-receiver.ts";

@@ -3,8 +3,7 @@ import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import type { Clock } from "../runtime/clock.ts";
 import { type MayChange, problem, requireKey } from "./access.ts";
-import type { Callback, Inbox } from "./inbox.ts";
-import { verifyCallback } from "./verify-callback.ts";
+import { type Callback, type Inbox, verifyCallback } from "./inbox.ts";
 
 export interface InboxRoutesOptions {
   readonly clock: Clock;

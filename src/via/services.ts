@@ -7,13 +7,13 @@ import type {
   RelayedRequest,
   RelayReader,
 } from "../outbound/exchange/relayed-exchange.ts";
-import type { ProviderVersion } from "../providers/compile/provider-version.ts";
+import type { ProviderVersion } from "../providers/compile/provider.ts";
 import type { UpstreamAccess } from "../polling/upstream/access.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
 import type { WatchedStatuses } from "../cluster/watched-statuses.ts";
 import type { NamedJob } from "../store/jobs/find-job.ts";
 import type { StoredConnection } from "../store/connections/load-connections.ts";
-import type { SubmittedJob } from "../providers/submission/submitted-job.ts";
+import type { SubmittedJob } from "../providers/submission/recognize.ts";
 import type { ViaAddress } from "./address.ts";
 import type { PresentedKey } from "./key.ts";
 import type { SubmitOptions } from "./options.ts";

@@ -4,7 +4,7 @@ import { parsePublicId, publicId } from "../core/ids/ids.ts";
 import type { MemoryBudget } from "../lanes/shares/memory-budget.ts";
 import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
 import { callbackFieldsOf, maySubmit, readSubmission } from "../providers/submission/submission.ts";
-import type { SubmissionRequest } from "../providers/submission/submitted-job.ts";
+import type { SubmissionRequest } from "../providers/submission/recognize.ts";
 import { ANSWER_HEADERS } from "../runtime/security-headers.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { readViaAddress, VIA_PREFIX } from "./address.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { totalLoad } from "../../src/api/connections/total-load.ts";
+import { totalLoad } from "../../src/api/connections/load.ts";
 import { ConnectionLoads } from "../../src/cluster/connection-loads.ts";
 import { LANE_FREE } from "../../src/core/waiting/lane-status.ts";
 import type { ConnectionLoad, NamedLoad } from "../../src/polling/upstream/upstreams.ts";

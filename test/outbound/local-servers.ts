@@ -6,7 +6,7 @@ import { onTestFinished } from "vitest";
 import { type AddressGuard, createAddressGuard } from "../../src/outbound/guard/address-guard.ts";
 import { FairSemaphore } from "../../src/lanes/shares/fair-semaphore.ts";
 import { type Clock, systemClock } from "../../src/runtime/clock.ts";
-import { NameLookupError } from "../../src/outbound/names/name-lookup-error.ts";
+import { NameLookupError } from "../../src/outbound/names/name-resolver.ts";
 import { RequestClient } from "../../src/outbound/request-client.ts";
 import type { RequestClientOptions } from "../../src/outbound/request-client.ts";
 import type { OutboundRequest } from "../../src/outbound/exchange/request-outcome.ts";

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { NameLookupError } from "../../src/outbound/names/name-lookup-error.ts";
-import type { AddressLookup } from "../../src/outbound/names/name-resolver.ts";
+import { type AddressLookup, NameLookupError } from "../../src/outbound/names/name-resolver.ts";
 import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
 import { closedPort, get, openClient, post, serveHttp, serveTcp } from "./local-servers.ts";
 import type { LocalServer } from "./local-servers.ts";

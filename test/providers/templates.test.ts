@@ -1,10 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { buildStatusRequest } from "../../src/providers/request/build.ts";
+import type { UpstreamRequest } from "../../src/providers/request/upstream-request.ts";
 import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
 import { type PreparedTarget, prepareTarget } from "../../src/providers/request/target.ts";
 import type { JobReference } from "../../src/providers/language/template.ts";
-import type { UpstreamRequest } from "../../src/providers/request/upstream-request.ts";
 import { exampleProvider } from "./example-provider.ts";
 
 function targetOf(changes: Partial<ProviderDefinitionSource>): PreparedTarget {

@@ -4,10 +4,10 @@ import {
   buildStatusRequest,
   type RequestBuilding,
 } from "../../src/providers/request/build.ts";
+import type { UpstreamRequest } from "../../src/providers/request/upstream-request.ts";
 import { builtInProviders } from "../support/providers.ts";
 import { interpretAnswer, type Interpretation } from "../../src/providers/answer/interpret.ts";
 import { type PreparedTarget, prepareTarget } from "../../src/providers/request/target.ts";
-import type { UpstreamRequest } from "../../src/providers/request/upstream-request.ts";
 import { startSandbox } from "./sandbox-harness.ts";
 
 type Sandbox = ReturnType<typeof startSandbox>;

@@ -5,8 +5,7 @@ import { findCallbackOrigins } from "../../src/store/deliveries/callback-origins
 import { EVERY_DELIVERY, findDeliveries } from "../../src/store/deliveries/find-deliveries.ts";
 import { findSubscriptions } from "../../src/store/subscriptions/find-subscriptions.ts";
 import { findSubscriptionsById } from "../../src/store/subscriptions/subscription-record.ts";
-import { findEvents } from "../../src/store/events/list-events.ts";
-import { findNewestEvents } from "../../src/store/events/newest-events.ts";
+import { findEvents, findNewestEvents } from "../../src/store/events/list-events.ts";
 import { findJobs } from "../../src/store/jobs/find-jobs.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { expectIndexed, type PlanCase } from "../support/plans.ts";

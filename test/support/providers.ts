@@ -1,8 +1,7 @@
 import { ProviderDirectory } from "../../src/polling/upstream/provider-directory.ts";
 import type { JobProviders } from "../../src/polling/upstream/upstream.ts";
 import { builtInProviders as builtInVersions } from "../../src/providers/catalogue.ts";
-import type { Provider } from "../../src/providers/compile/provider.ts";
-import type { ProviderVersion } from "../../src/providers/compile/provider-version.ts";
+import type { Provider, ProviderVersion } from "../../src/providers/compile/provider.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { testRuntime } from "./runtime.ts";

@@ -9,8 +9,7 @@ import {
 } from "../../store/deliveries/callback-origins.ts";
 import type { ReportedLane } from "../../store/lane-states.ts";
 import type { ApiServices } from "../services.ts";
-import { jsonAnswer, pageAnswer } from "../http/answer.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { jsonAnswer, pageAnswer, isoTime } from "../http/answer.ts";
 import { refused } from "../http/problem.ts";
 import { defineRoute, type Route } from "../http/route.ts";
 import { decodeTextCursor, encodeTextCursor, listScope } from "../request/cursor.ts";

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
-import { credentialHosts, strangeHosts } from "../../providers/compile/credential-hosts.ts";
+import { credentialHosts, strangeHosts } from "../../providers/compile/hosts.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import type { UuidSource } from "../../runtime/runtime.ts";
 import {

@@ -1,7 +1,7 @@
 import { publicId } from "../../core/ids/ids.ts";
 import type { LaneHold } from "../../core/waiting/lane-status.ts";
 import type { ConnectionRecord } from "../../store/connections/manage-connections.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { isoTime } from "../http/answer.ts";
 import type { ConnectionLoad } from "../../polling/upstream/upstreams.ts";
 import type { ApiServices } from "../services.ts";
 

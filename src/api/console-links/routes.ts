@@ -11,11 +11,10 @@ import {
 } from "../../store/projects/console-links.ts";
 import { findSubscription } from "../../store/subscriptions/subscription-record.ts";
 import type { ApiServices } from "../services.ts";
-import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
+import { jsonAnswer, NO_CONTENT, isoTime } from "../http/answer.ts";
 import { scopeRefusal } from "../http/auth.ts";
 import { defineCreatingRoute } from "../http/creating-route.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
-import { isoTime } from "../http/iso-time.ts";
 import { problemOfParts } from "../http/problem.ts";
 import { defineListRoute } from "../http/list-route.ts";
 import { pagingParameters } from "../request/list-query.ts";

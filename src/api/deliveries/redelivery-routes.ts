@@ -9,7 +9,7 @@ import {
   findRedelivery,
   type RedeliveryRecord,
 } from "../../store/deliveries/redeliveries.ts";
-import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
+import { jsonAnswer, NO_CONTENT, isoTime } from "../http/answer.ts";
 import { defineCreatingRoute, isReplayed } from "../http/creating-route.ts";
 import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { pagingParameters } from "../request/list-query.ts";
@@ -18,7 +18,6 @@ import type { ApiServices } from "../services.ts";
 import type { Refusal } from "../http/problem.ts";
 import { redeliveryPageSchema, redeliveryRequestSchema, redeliverySchema } from "./schema.ts";
 import { defineRoute, notFound, type Route } from "../http/route.ts";
-import { isoTime } from "../http/iso-time.ts";
 import { withinTransaction } from "../../store/db/database.ts";
 
 function redeliveryJson(of: RedeliveryRecord): string {

@@ -3,7 +3,7 @@ import { publicId } from "../../core/ids/ids.ts";
 import type { DeliveryRecord } from "../../store/deliveries/delivery-record.ts";
 import type { AttemptRecord } from "../../store/deliveries/find-deliveries.ts";
 import type { DeliveryWaits } from "../waiting.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { isoTime } from "../http/answer.ts";
 
 /** A delivery as JSON text; with its attempts where they were read. */
 export function deliveryJson(

@@ -14,9 +14,7 @@ import {
 } from "../../store/inboxes/consumers.ts";
 import type { InboxName } from "../../store/inboxes/place-messages.ts";
 import type { ApiServices } from "../services.ts";
-import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
-import type { Answer } from "../http/answer.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { jsonAnswer, NO_CONTENT, type Answer, isoTime } from "../http/answer.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { problemOfParts } from "../http/problem.ts";
 import type { Outcome, Refusal } from "../http/problem.ts";

@@ -3,7 +3,7 @@ import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
 import { deleteInbox } from "../../store/inboxes/manage-inboxes.ts";
 import { findInbox, findInboxes, type InboxRecord } from "../../store/inboxes/find-inboxes.ts";
 import type { ApiServices } from "../services.ts";
-import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
+import { jsonAnswer, NO_CONTENT, isoTime } from "../http/answer.ts";
 import { problemOfParts } from "../http/problem.ts";
 import { defineRoute, type Route } from "../http/route.ts";
 import { pagingParameters } from "../request/list-query.ts";
@@ -11,7 +11,6 @@ import { tooManyInboxes } from "../subscriptions/subscribe.ts";
 import { missingInbox, noSuchInbox } from "./reader.ts";
 import { inboxPageSchema, inboxSchema, NAME_RULE } from "./schema.ts";
 import { defineListRoute } from "../http/list-route.ts";
-import { isoTime } from "../http/iso-time.ts";
 
 const TAG = "Inboxes";
 /** More than could be stored in the moments before a deletion. */

@@ -21,7 +21,7 @@ import type { JobRecord } from "../../store/jobs/find-jobs.ts";
 import { findEnding } from "../../store/subscriptions/find-ending.ts";
 import type { ApiServices } from "../services.ts";
 import { deliveryJson } from "../deliveries/view.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { isoTime } from "../http/answer.ts";
 import type { RequestScope } from "../http/route.ts";
 import { subscriptionJson } from "../subscriptions/view.ts";
 import { type DeliveryWaits, deliveryWaits, type JobWaits, jobWaits } from "../waiting.ts";

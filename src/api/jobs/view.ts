@@ -1,6 +1,6 @@
 import { publicId } from "../../core/ids/ids.ts";
 import type { JobRecord } from "../../store/jobs/find-jobs.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { isoTime } from "../http/answer.ts";
 import type { LiveJobView } from "../../polling/watch/list.ts";
 import type { JobWaits, WaitFacts, WaitingJob } from "../waiting.ts";
 

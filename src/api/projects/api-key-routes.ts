@@ -9,12 +9,11 @@ import {
   revokeApiKey,
 } from "../../store/projects/api-keys.ts";
 import type { StoredApiKey } from "../../store/projects/api-keys.ts";
-import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
+import { jsonAnswer, NO_CONTENT, isoTime } from "../http/answer.ts";
 import { newKeySchema } from "./schema.ts";
 import { auditedRequest } from "./audit-log.ts";
 import { defineCreatingRoute } from "../http/creating-route.ts";
 import { defineListRoute } from "../http/list-route.ts";
-import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import type { ApiServices } from "../services.ts";

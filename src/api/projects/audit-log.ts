@@ -7,7 +7,7 @@ import {
   listAuditEntries,
 } from "../../store/projects/audit-log.ts";
 import { defineListRoute } from "../http/list-route.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { isoTime } from "../http/answer.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import type { Route } from "../http/route.ts";
 import { auditPageSchema } from "./schema.ts";

@@ -5,7 +5,7 @@ import {
   type OperationalEventRecord,
 } from "../../store/events/operational-events.ts";
 import { defineListRoute } from "../http/list-route.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { isoTime } from "../http/answer.ts";
 import type { Route } from "../http/route.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import { operationalEventPageSchema, operationalEventTypeSchema } from "./schema.ts";

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { DEFINITION_BYTES_MAX } from "../../providers/compile/files.ts";
-import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
+import type { ProviderVersion } from "../../providers/compile/provider.ts";
 import { definitionJsonSchema } from "../../providers/compile/read-definition.ts";
 import type { UuidSource } from "../../runtime/runtime.ts";
 import { deleteProvider } from "../../store/connections/delete-provider.ts";
@@ -10,7 +10,7 @@ import {
   listProviderVersions,
 } from "../../store/connections/load-providers.ts";
 import { putProvider } from "../../store/connections/put-provider.ts";
-import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer, isoTime } from "../http/answer.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import { auditedRequest } from "../projects/audit-log.ts";
 import type { ApiServices } from "../services.ts";
@@ -24,7 +24,6 @@ import {
   providerWithDefinitionSchema,
 } from "./schema.ts";
 import { defineOpenRoute, defineRoute, type Route } from "../http/route.ts";
-import { isoTime } from "../http/iso-time.ts";
 import { publicId } from "../../core/ids/ids.ts";
 
 /** A provider as in its list. */

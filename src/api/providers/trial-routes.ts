@@ -21,7 +21,7 @@ import { noSuchProvider } from "./routes.ts";
 import { providerTrialSchema, type TrialRequest, trialRequestSchema } from "./schema.ts";
 import { defineRoute, type Reply, type Route, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
 import { DEFAULT_CONNECTION } from "../subscriptions/schema.ts";
-import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
+import type { ProviderVersion } from "../../providers/compile/provider.ts";
 
 /** The definition that is tried. */
 type TrialResult = Pick<ProviderVersion, "provider" | "source" | "version">;

@@ -9,9 +9,8 @@ import {
   type StoredSigningSecret,
 } from "../../store/projects/signing-secrets.ts";
 import type { ApiServices } from "../services.ts";
-import type { Answer } from "../http/answer.ts";
+import { type Answer, isoTime } from "../http/answer.ts";
 import { defineCreatingRoute } from "../http/creating-route.ts";
-import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { type Refusal, refused } from "../http/problem.ts";
 import type { Route, RouteDescription } from "../http/route.ts";

@@ -13,8 +13,7 @@ import {
   type PublicSigningKey,
   type StoredSigningSecret,
 } from "../../store/projects/signing-secrets.ts";
-import { jsonAnswer, pageAnswer } from "../http/answer.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { jsonAnswer, pageAnswer, isoTime } from "../http/answer.ts";
 import type { ApiServices } from "../services.ts";
 import { jwksSchema, signingKeyPageSchema, signingKeySchema } from "../http/response-schemas.ts";
 import { defineRotation, overlapSchema } from "./rotation.ts";

@@ -4,7 +4,7 @@ import { publicId } from "../../core/ids/ids.ts";
 import { signaturesOfMask } from "../../core/signing.ts";
 import { traceIdOf } from "../../core/trace-context.ts";
 import type { SubscriptionRecord } from "../../store/subscriptions/subscription-record.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { isoTime } from "../http/answer.ts";
 import type { Subscribed } from "./subscribe.ts";
 import type { ApiServices } from "../services.ts";
 import { type JobWaits, jobWaitsHere, type WaitFacts, type WaitingJob } from "../waiting.ts";

@@ -1,6 +1,5 @@
 import type { ConsoleLinkRequest } from "../../client/ringback.ts";
-import { CliError, EXIT, type ExitCode } from "../frame/cli.ts";
-import type { AddCommand } from "../frame/commands.ts";
+import { CliError, EXIT, type ExitCode, type AddCommand } from "../frame/cli.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";
 import { durationMs } from "../frame/values.ts";

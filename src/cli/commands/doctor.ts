@@ -1,7 +1,6 @@
 import type { Ringback } from "../../client/ringback.ts";
 import { RingbackError } from "../../client/ringback.ts";
-import { CliError, EXIT, type ExitCode } from "../frame/cli.ts";
-import type { AddCommand } from "../frame/commands.ts";
+import { CliError, EXIT, type ExitCode, type AddCommand } from "../frame/cli.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { refusedNode } from "../frame/operator.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";

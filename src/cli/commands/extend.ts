@@ -1,7 +1,6 @@
 import type { WatchedJob } from "../../client/ringback.ts";
 import { path } from "../../client/transport.ts";
-import { EXIT, type ExitCode } from "../frame/cli.ts";
-import type { AddCommand } from "../frame/commands.ts";
+import { EXIT, type ExitCode, type AddCommand } from "../frame/cli.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { clockTime, shown } from "../frame/output.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";

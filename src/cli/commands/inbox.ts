@@ -1,5 +1,4 @@
-import { EXIT } from "../frame/cli.ts";
-import type { AddCommand } from "../frame/commands.ts";
+import { EXIT, type AddCommand } from "../frame/cli.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { shown } from "../frame/output.ts";
 import { runCommand } from "../frame/run.ts";

@@ -1,6 +1,5 @@
 import { type Scope, SCOPES } from "../../core/scopes.ts";
-import { EXIT } from "../frame/cli.ts";
-import type { AddCommand } from "../frame/commands.ts";
+import { EXIT, type AddCommand } from "../frame/cli.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { clockTime, shown, textTable } from "../frame/output.ts";
 import { runCommand } from "../frame/run.ts";

@@ -1,8 +1,7 @@
 import { Argument } from "commander";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import type { Page, ReadAnswer } from "../../client/ringback.ts";
-import { EXIT, type ExitCode } from "../frame/cli.ts";
-import type { AddCommand } from "../frame/commands.ts";
+import { EXIT, type ExitCode, type AddCommand } from "../frame/cli.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { clockTime, shown, textTable } from "../frame/output.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";

@@ -1,6 +1,5 @@
 import type { Command } from "commander";
-import { CliError, EXIT } from "../frame/cli.ts";
-import type { AddCommand, Commands } from "../frame/commands.ts";
+import { CliError, EXIT, type AddCommand, type Commands } from "../frame/cli.ts";
 import { withJson } from "../frame/gateway.ts";
 import { runOperator } from "../frame/operator.ts";
 import type { CommonFlags } from "../frame/run.ts";

@@ -1,8 +1,14 @@
 import { text as readText } from "node:stream/consumers";
 import type { Command } from "commander";
 import { shown, textTable } from "../frame/output.ts";
-import { type Cli, CliError, EXIT, type ExitCode } from "../frame/cli.ts";
-import type { AddCommand, Commands } from "../frame/commands.ts";
+import {
+  type Cli,
+  CliError,
+  EXIT,
+  type ExitCode,
+  type AddCommand,
+  type Commands,
+} from "../frame/cli.ts";
 import { findGateway, type GatewayFlags, withGateway, withJson } from "../frame/gateway.ts";
 import { checkProfileName, profileNamed, readProfiles, writeProfiles } from "../frame/profiles.ts";
 import { type CommandRun, type CommonFlags, runCommand } from "../frame/run.ts";

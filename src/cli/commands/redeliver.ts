@@ -6,8 +6,7 @@ import {
   type AttemptErrorCode,
 } from "../../core/delivery/delivery-outcome.ts";
 import { EVENT_TYPES, type EventType } from "../../core/delivery/event.ts";
-import { CliError, EXIT, type ExitCode } from "../frame/cli.ts";
-import type { AddCommand } from "../frame/commands.ts";
+import { CliError, EXIT, type ExitCode, type AddCommand } from "../frame/cli.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { type Output, shown } from "../frame/output.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";

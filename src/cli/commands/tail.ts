@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { RingbackError } from "../../client/ringback.ts";
 import { EVENT_TYPES } from "../../core/delivery/event.ts";
-import { EXIT, type ExitCode } from "../frame/cli.ts";
-import type { AddCommand } from "../frame/commands.ts";
+import { EXIT, type ExitCode, type AddCommand } from "../frame/cli.ts";
 import { Connectivity } from "../frame/connectivity.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { type Output, shown } from "../frame/output.ts";

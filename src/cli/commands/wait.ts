@@ -1,5 +1,4 @@
-import { EXIT, type ExitCode } from "../frame/cli.ts";
-import type { AddCommand } from "../frame/commands.ts";
+import { EXIT, type ExitCode, type AddCommand } from "../frame/cli.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";
 import { durationMs } from "../frame/values.ts";

@@ -1,7 +1,6 @@
 import type { JobExplanation, ReadAnswer, Ringback } from "../../client/ringback.ts";
 import { path } from "../../client/transport.ts";
-import { EXIT } from "../frame/cli.ts";
-import type { AddCommand } from "../frame/commands.ts";
+import { EXIT, type AddCommand } from "../frame/cli.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { ago, clockTime, type Output, shown } from "../frame/output.ts";
 import { runCommand } from "../frame/run.ts";

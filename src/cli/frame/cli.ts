@@ -1,3 +1,4 @@
+import type { Command } from "commander";
 import type { Readable, Writable } from "node:stream";
 
 /** Standard output or error: a terminal, a pipe or a file. */
@@ -66,3 +67,13 @@ export class InterruptedError extends Error {
 export class OutputClosedError extends Error {
   override readonly name = "OutputClosedError";
 }
+
+/** Shared by the commands of one call. */
+export interface Commands {
+  readonly cli: Cli;
+  /** The exit code of the command that was run. */
+  exitCode: ExitCode;
+}
+
+/** Adds a command to those of its parent. */
+export type AddCommand = (parent: Command, commands: Commands) => void;

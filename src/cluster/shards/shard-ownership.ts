@@ -15,7 +15,7 @@ import {
   viewCluster,
 } from "../../store/nodes.ts";
 import { timed } from "../../store/db/read-clock.ts";
-import { ClockWatch } from "../clock-watch.ts";
+import { ClockWatch } from "./clock-watch.ts";
 import { type ClusterView, type LiveNode, planShards } from "./shard-plan.ts";
 import type { Runtime, Service } from "../../runtime/runtime.ts";
 

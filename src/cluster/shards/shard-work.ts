@@ -4,6 +4,8 @@ import type { JobLoader } from "../../polling/job-loader.ts";
 import type { WatchList } from "../../polling/watch/list.ts";
 import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import type { ClaimedShard, ShardWork } from "./shard-ownership.ts";
+import { SHARD_COUNT } from "../../core/ids/ids.ts";
+import type { Clock } from "../../runtime/clock.ts";
 
 export interface NodeShardWorkOptions {
   readonly shards: OwnedShards;
@@ -49,5 +51,35 @@ export class NodeShardWork implements ShardWork {
   shareChanged(share: number): void {
     this.#options.watches.upstreams.setShare(share);
     this.#options.delivery.loop.outbox.setShare(share);
+  }
+}
+
+/** Longer than any work on a shard can take: storing a subscription, handing it over. */
+const QUIET_AFTER_MS = 120_000;
+
+/**
+ * Remembers when this node last did something that may make memory and database differ: stored a
+ * subscription, took a command, or had a call fail with an unknown outcome.
+ */
+export class ShardActivity {
+  readonly #clock: Clock;
+  readonly #touchedAtMs = new Float64Array(SHARD_COUNT).fill(-Infinity);
+
+  constructor({ clock }: { readonly clock: Clock }) {
+    this.#clock = clock;
+  }
+
+  touch(shardId: number): void {
+    this.#touchedAtMs[shardId] = this.#clock.monotonic();
+  }
+
+  touchAll(): void {
+    this.#touchedAtMs.fill(this.#clock.monotonic());
+  }
+
+  /** True when the last activity was so long ago that a comparison since then has covered it. */
+  isQuiet(shardId: number): boolean {
+    const touchedAtMs = this.#touchedAtMs[shardId] ?? Infinity;
+    return this.#clock.monotonic() - touchedAtMs > QUIET_AFTER_MS;
   }
 }

@@ -28,7 +28,7 @@ import type {
   providerVersionWithDefinitionSchema,
   providerWithDefinitionSchema,
 } from "../../api/providers/schema.ts";
-import type { nodesSchema, statsHistorySchema, statsSchema } from "../../api/stats-schema.ts";
+import type { nodesSchema, statsHistorySchema, statsSchema } from "../../api/stats/schema.ts";
 
 /* The API's responses, typed by its own schemas. */
 

@@ -2,10 +2,9 @@ import { hash, randomBytes } from "node:crypto";
 import type { Assets } from "../assets.ts";
 import { shell } from "../view/shell.ts";
 import type { Exchange } from "./exchange.ts";
-import { openNotice, sealNotice } from "./notices.ts";
 import type { ConsoleReply, DownloadReply, Notice, PageReply, RedirectReply } from "./page.ts";
-import { pageHeaders } from "./page-headers.ts";
 import type { ConsoleServices } from "./services.ts";
+import { type SecretBox, SecretBoxError } from "../../runtime/secrets/secret-box.ts";
 
 const NOTICE_PARAMETER = "notice";
 const NONCE_BYTES = 16;
@@ -92,4 +91,55 @@ function download({ context }: Exchange, { response, fileName }: DownloadReply):
     if (value !== null) context.header(name, value);
   }
   return response.body === null ? context.body(null) : context.body(response.body);
+}
+
+const PLACE = { column: "console.notice", id: "" } as const;
+/** A cookie holds some 4 KiB. */
+const TEXT_CHARACTERS_MAX = 600;
+
+/** Sealed, so that no text but the console's own is shown as its own. */
+function sealNotice(secretBox: SecretBox, { kind, text }: Notice): string {
+  return secretBox.seal(JSON.stringify([kind, text.slice(0, TEXT_CHARACTERS_MAX)]), PLACE);
+}
+
+/** Null for a text that this gateway did not seal. */
+function openNotice(secretBox: SecretBox, sealed: string): Notice | null {
+  try {
+    const [kind, text] = JSON.parse(secretBox.open(sealed, PLACE)) as [Notice["kind"], string];
+    return { kind, text };
+  } catch (error) {
+    if (error instanceof SecretBoxError) return null;
+    throw error;
+  }
+}
+
+/**
+ * The headers of a page of the console, which loads its own style and script and nothing else.
+ * @param frameAncestors origins of the pages that may show it in a frame
+ */
+function pageHeaders(nonce: string, frameAncestors: readonly string[]): Record<string, string> {
+  const isFramed = frameAncestors.length > 0;
+  const policy = [
+    "default-src 'none'",
+    `script-src 'nonce-${nonce}'`,
+    `style-src 'nonce-${nonce}'`,
+    "img-src 'self'",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    `frame-ancestors ${isFramed ? frameAncestors.join(" ") : "'none'"}`,
+  ].join("; ");
+  return {
+    "content-type": "text/html; charset=utf-8",
+    "cache-control": "no-store",
+    "content-security-policy": policy,
+    "cross-origin-opener-policy": "same-origin",
+    // A page that isolates itself may frame only what says so.
+    "cross-origin-resource-policy": isFramed ? "cross-origin" : "same-origin",
+    // Not `no-referrer`: browsers would send forms with `Origin: null`.
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    // It knows no list; browsers that know `frame-ancestors` ignore it anyway.
+    ...(!isFramed && { "x-frame-options": "DENY" }),
+  };
 }

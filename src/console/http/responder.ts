@@ -8,7 +8,7 @@ import { PROBLEMS } from "../../core/error-codes.ts";
 import { hashApiKey } from "../../runtime/secrets/api-key.ts";
 import { isConsoleLinkRevoked } from "../../store/projects/console-links.ts";
 import type { Assets } from "../assets.ts";
-import { signInView } from "../sign-in/view.ts";
+import { signInView } from "../sign-in.ts";
 import { CSRF_FIELD } from "../view/forms.ts";
 import { Exchange, type SignedIn } from "./exchange.ts";
 import { ApiProblem, type ProblemBody } from "./gateway-api.ts";

@@ -10,7 +10,7 @@ import {
   type PageRequest,
   redirect,
 } from "../http/page.ts";
-import { problemNotice } from "../providers/problem-notice.ts";
+import { problemNotice } from "../providers/provider-parts.ts";
 import { badge } from "../view/badge.ts";
 import { listPager } from "../view/filter.ts";
 import { confirmButton, fieldsForm, select, textField } from "../view/forms.ts";

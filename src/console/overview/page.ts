@@ -14,11 +14,11 @@ import { LIVE } from "../jobs/list-page.ts";
 import type { GatewayApi } from "../http/gateway-api.ts";
 import { definePage, may, type PageRequest } from "../http/page.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
-import { card } from "../view/parts.ts";
+import { card, mono, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
 import { historyCharts } from "./history.ts";
-import { nodeTable } from "./nodes.ts";
 import { troubleList, troublesOf } from "./troubles.ts";
+import { badge } from "../view/badge.ts";
 
 /** How the project is doing, and what needs somebody. */
 export const overviewPage = definePage({
@@ -125,4 +125,31 @@ function of({ by_status: counts }: Stats["jobs"], name: string): number {
 
 function count(value: number, isAbout = false): string {
   return `${isAbout ? "≈ " : ""}${value.toLocaleString("en-US")}`;
+}
+
+/** The gateway's processes: which shards are whose, and until when. */
+function nodeTable(nodes: readonly GatewayNode[]): Markup {
+  return table(
+    "Nodes of the gateway",
+    [
+      {
+        title: "Lease",
+        cell: ({ is_live: isLive }) => (isLive ? badge("held", "good") : badge("expired", "bad")),
+      },
+      {
+        title: "Node",
+        cell: ({ id, answering }) =>
+          html`${mono(id)} ${answering ? html`<span class="quiet">answers here</span>` : ""}`,
+      },
+      { title: "Shards", isNumber: true, cell: ({ shards }) => String(shards) },
+      {
+        title: "Live jobs",
+        isNumber: true,
+        cell: ({ live_jobs: jobs }) => jobs.toLocaleString("en-US"),
+      },
+      { title: "Renewed", cell: (node) => time(node.lease_renewed_at) },
+      { title: "Started", cell: (node) => time(node.started_at) },
+    ],
+    nodes,
+  );
 }

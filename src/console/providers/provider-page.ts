@@ -4,8 +4,7 @@ import { definePage, may, type PageRequest } from "../http/page.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card, facts, pre } from "../view/parts.ts";
 import { duration, time } from "../view/time.ts";
-import { providerHeader } from "./provider-header.ts";
-import { schemaHelp } from "./schema-help.ts";
+import { providerHeader, schemaHelp } from "./provider-parts.ts";
 import { shownDefinition, versionTable } from "./versions-page.ts";
 
 /** One provider: what it does, its definition as it was written, and its versions. */

@@ -10,8 +10,7 @@ import {
 } from "../http/page.ts";
 import { CSRF_FIELD } from "../view/forms.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
-import { problemNotice } from "./problem-notice.ts";
-import { providerHeader } from "./provider-header.ts";
+import { providerHeader, problemNotice } from "./provider-parts.ts";
 import { readTrialForm, type TrialForm, trialFields, trialRequestOf } from "./trial-form.ts";
 import { trialView } from "./trial-view.ts";
 

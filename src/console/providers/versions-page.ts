@@ -7,7 +7,7 @@ import { select } from "../view/forms.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card, emptyState, facts, mono, pre, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
-import { knownProvider, providerHeader } from "./provider-header.ts";
+import { knownProvider, providerHeader } from "./provider-parts.ts";
 
 /** Every version of a definition of the project's own: each can be read, and compared with any other. */
 export const providerVersionsPage = definePage({

@@ -1,7 +1,7 @@
 import { Repeater } from "../../runtime/repeater.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
-import { findNewestEvents } from "../../store/events/newest-events.ts";
+import { findNewestEvents } from "../../store/events/list-events.ts";
 import { type Wait, WaitGroups, type WaitOutcome } from "./wait-group.ts";
 
 /** How soon an event is seen, whichever node recorded it. */

@@ -1,7 +1,7 @@
 import { errors } from "undici";
 import type { RequestFailure, RequestFailureCode } from "../../core/request-failure.ts";
 import { AddressRefusedError } from "../guard/destination.ts";
-import { NameLookupError } from "../names/name-lookup-error.ts";
+import { NameLookupError } from "../names/name-resolver.ts";
 
 /** Progress of an exchange: without a connection yet, or with one. */
 export type ExchangeStage = "connecting" | "exchanging";

@@ -1,6 +1,5 @@
 import ipaddr from "ipaddr.js";
 import { isIP } from "node:net";
-import { knownAddresses } from "./known-addresses.ts";
 
 type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
 
@@ -144,4 +143,15 @@ function parseAddress(text: string): IpAddress | null {
   // ipaddr.js reads the compatible form `::1.2.3.4` as the mapped one; the URL parser's hexadecimal
   // spelling keeps them apart.
   return ipaddr.IPv6.parse(new URL(`http://[${text}]/`).hostname.slice(1, -1));
+}
+
+const LOCALHOST_NAME = /^(?:.+\.)?localhost$/;
+
+/**
+ * The addresses of a host that need no DNS: a literal is its own, and `localhost` is the loopback
+ * address (RFC 6761), whatever a resolver says. Null for every other name.
+ */
+export function knownAddresses(host: string): readonly string[] | null {
+  if (isIP(host) !== 0) return [host];
+  return LOCALHOST_NAME.test(host) ? ["127.0.0.1", "::1"] : null;
 }

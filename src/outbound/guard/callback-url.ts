@@ -1,7 +1,6 @@
 import type { Warning } from "../../core/error-codes.ts";
-import type { AddressGuard } from "./address-guard.ts";
+import { type AddressGuard, knownAddresses } from "./address-guard.ts";
 import { addressRefusal, type Destination, exemptionNeeded } from "./destination.ts";
-import { knownAddresses } from "./known-addresses.ts";
 import type { KnownName, NameToResolve } from "../names/name-resolver.ts";
 import { checkUrlSyntax, type UrlCheck } from "./url-check.ts";
 import type { OutboundRequest } from "../exchange/request-outcome.ts";
@@ -85,7 +84,7 @@ function judgeDestination(
 }
 
 /** Why a destination is refused before anything is resolved, or null. */
-export function destinationRefusal(destination: Destination, guard: AddressGuard): string | null {
+function destinationRefusal(destination: Destination, guard: AddressGuard): string | null {
   if (guard.exemptsHostPort(destination.host, destination.port)) return null;
   const known = knownAddresses(destination.host);
   if (known === null) return guard.exemptsSomeAddresses ? null : exemptionNeeded(destination);
@@ -105,4 +104,23 @@ function onThisMachine(host: string): Warning {
     `${host} is this machine: allowed only because the gateway uses its own database and listens on ` +
     "loopback. Otherwise RINGBACK_EGRESS_ALLOW must list it.";
   return { code: "callback_on_this_machine", message };
+}
+
+/**
+ * Checks the base URL of a connection by the rules of callback URLs. A trusted origin is the
+ * operator's own (`PULSE_BASE_URL`) and may lead anywhere. A base URL has no query: the paths of
+ * requests are appended to it.
+ */
+export function checkUpstreamUrl(
+  baseUrl: string,
+  guard: AddressGuard,
+  isTrusted: (origin: string) => boolean,
+): UrlCheck {
+  const syntax = checkUrlSyntax(baseUrl);
+  if (!syntax.ok) return syntax;
+  const { url, destination } = syntax;
+  if (baseUrl.includes("?")) return { ok: false, reason: "remove the query (from ? on)" };
+  if (isTrusted(url.origin)) return { ok: true, url };
+  const reason = destinationRefusal(destination, guard);
+  return reason === null ? { ok: true, url } : { ok: false, reason };
 }

@@ -1,12 +1,10 @@
 import { isIP, type LookupFunction, Socket } from "node:net";
 import { buildConnector } from "undici";
-import type { AddressGuard } from "./address-guard.ts";
+import { type AddressGuard, knownAddresses } from "./address-guard.ts";
 import { addressRefusal, AddressRefusedError, type Destination } from "./destination.ts";
 import type { Dial } from "../dial.ts";
 import type { FairSemaphore } from "../../lanes/shares/fair-semaphore.ts";
-import type { AddressLookup } from "../names/name-resolver.ts";
-import { knownAddresses } from "./known-addresses.ts";
-import { NameLookupError } from "../names/name-lookup-error.ts";
+import { type AddressLookup, NameLookupError } from "../names/name-resolver.ts";
 
 /**
  * The addresses that may be connected to for a destination.

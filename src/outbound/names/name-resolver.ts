@@ -1,9 +1,24 @@
 import { SharedCache } from "../../lanes/shares/shared-cache.ts";
 import type { FairSemaphore } from "../../lanes/shares/fair-semaphore.ts";
 import type { AskDns, DnsAnswer } from "./dns-query.ts";
-import { NameLookupError } from "./name-lookup-error.ts";
 import { candidatesOf, type ResolverFiles } from "./resolver-files.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
+
+/** A name server says that the name has no address. */
+type NotFound = "not_found";
+/** No name server answered, or the answer was an error. */
+type Failed = "failed";
+
+/** A name could not be resolved; the message is for the person who reads the attempt. */
+export class NameLookupError extends Error {
+  override readonly name = "NameLookupError";
+  readonly kind: NotFound | Failed;
+
+  constructor(kind: NotFound | Failed, message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
 
 /** A name, the project that it is resolved for, and how far the search may go. */
 export interface NameToResolve {

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { Observation } from "../../core/job/observation.ts";
 import { decodeBody } from "../../outbound/exchange/content-encoding.ts";
 import type { UpstreamResponse } from "../../providers/language/read-body.ts";
@@ -13,6 +14,7 @@ import {
   type ResultFacts,
 } from "../../providers/answer/interpret-result.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
+import type { UpstreamAccess } from "../upstream/access.ts";
 
 /** How a response is to be interpreted. */
 export type AnswerQuestion =
@@ -79,4 +81,31 @@ function tooLarge(question: AnswerQuestion, bytesMax: number): Observation {
   return question.kind === "status"
     ? interpretFailure(failure)
     : interpretResultFailure(failure, question.facts);
+}
+
+/**
+ * The answer without the credential, should the upstream echo it: taken out before anything is read
+ * from it or cut.
+ * @param bytesMax of a body whose content encoding is undone
+ */
+export function redactedAnswer(
+  encoded: UpstreamResponse,
+  { redactText }: Pick<UpstreamAccess, "redactText">,
+  bytesMax: number,
+): UpstreamResponse {
+  const undecodable = `decompressed, it is larger than ${bytesMax} bytes`;
+  const decoded = decodeAnswer(encoded, bytesMax) ?? { ...encoded, undecodable };
+  const { headers, body } = decoded;
+  // Anything else than UTF-8 must stay what it is, byte by byte.
+  const encoding = isUtf8(body) ? "utf8" : "latin1";
+  return {
+    ...decoded,
+    headers: Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [
+        name,
+        typeof value === "string" ? redactText(value) : value?.map(redactText),
+      ]),
+    ),
+    body: Buffer.from(redactText(body.toString(encoding)), encoding),
+  };
 }

@@ -9,8 +9,8 @@ import type { Interpretation } from "../../providers/answer/interpret.ts";
 import { hasMeaning, isRedirect } from "../../providers/answer/redirect.ts";
 import { refusedRedirect } from "../../providers/answer/response.ts";
 import { buildRedirectedRequest } from "../../providers/request/build.ts";
-import type { PreparedRequest } from "../../providers/request/target.ts";
 import type { UpstreamRequest } from "../../providers/request/upstream-request.ts";
+import type { PreparedRequest } from "../../providers/request/target.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
 import { type AffinityCookies, withAffinity } from "./affinity.ts";
 

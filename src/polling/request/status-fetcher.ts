@@ -36,8 +36,7 @@ import {
   pollRequest,
 } from "./poll-request.ts";
 import { type AnswerMemory, memoryAfterStatus, NO_MEMORY } from "../watch/answer-memory.ts";
-import { type AnswerQuestion, decodeAnswer } from "./interpret-response.ts";
-import { redactedAnswer } from "./redacted-answer.ts";
+import { type AnswerQuestion, decodeAnswer, redactedAnswer } from "./interpret-response.ts";
 import type { RawAnswers } from "../watch/raw-answers.ts";
 import { OBSERVED_BODY_BYTES_MAX, type ObservedAnswers } from "../watch/observed-answers.ts";
 import type { UpstreamResponse } from "../../providers/language/read-body.ts";

@@ -3,7 +3,7 @@ import type { Observation, UpstreamTimes } from "../../core/job/observation.ts";
 import { createEchoRedactor, type EchoRedactor } from "../../core/redact/redact-echoes.ts";
 import type { PollCeilings } from "../../core/limits/poll-ceilings.ts";
 import { floorSchedule, type PollSchedule } from "../../core/job/poll-schedule.ts";
-import { credentialHosts, strangeHosts } from "../../providers/compile/credential-hosts.ts";
+import { credentialHosts, strangeHosts } from "../../providers/compile/hosts.ts";
 import { secretsOf } from "../../providers/request/credential.ts";
 import { type PreparedTarget, prepareTarget } from "../../providers/request/target.ts";
 import type { Provider } from "../../providers/compile/provider.ts";

@@ -3,8 +3,7 @@ import type { DatabaseHealth } from "../../store/db/database-health.ts";
 import { PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
 import { isObject } from "../../providers/language/json-pointer.ts";
 import { parseDefinition } from "../../providers/definition/text.ts";
-import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
-import type { Provider } from "../../providers/compile/provider.ts";
+import type { Provider, ProviderVersion } from "../../providers/compile/provider.ts";
 import { readDefinition } from "../../providers/compile/read-definition.ts";
 import type { Database } from "../../store/db/database.ts";
 import {

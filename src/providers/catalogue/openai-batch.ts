@@ -1,6 +1,12 @@
 import type { ProviderDefinitionSource } from "../definition/definition.ts";
 import { CANCELED, COMPLETED, FAILED } from "./ending-words.ts";
-import { OPENAI_SERVICE } from "./openai-service.ts";
+
+/** Shared by all of OpenAI's APIs. */
+export const OPENAI_SERVICE: Pick<ProviderDefinitionSource, "base_url" | "auth" | "poll_hints"> = {
+  base_url: "https://api.openai.com",
+  auth: { kind: "bearer" },
+  poll_hints: [{ header: "openai-poll-after-ms", unit: "ms" }],
+};
 
 const STATUS = { pointer: "/status" };
 

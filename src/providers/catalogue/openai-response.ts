@@ -1,6 +1,6 @@
 import type { ProviderDefinitionSource } from "../definition/definition.ts";
 import { CANCELED, COMPLETED, FAILED, withWords } from "./ending-words.ts";
-import { OPENAI_SERVICE } from "./openai-service.ts";
+import { OPENAI_SERVICE } from "./openai-batch.ts";
 
 const STATUS = { pointer: "/status" };
 

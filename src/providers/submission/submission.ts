@@ -6,8 +6,12 @@ import { resolveLink } from "../language/allowed-url.ts";
 import { type BodyReading, readBody, type UpstreamResponse } from "../language/read-body.ts";
 import { judge } from "../compile/rules.ts";
 import type { Provider } from "../compile/provider.ts";
-import type { SubmissionRequest, SubmittedJob } from "./submitted-job.ts";
-import { mayBeSubmission, recognizeSubmission } from "./recognize.ts";
+import {
+  mayBeSubmission,
+  recognizeSubmission,
+  type SubmissionRequest,
+  type SubmittedJob,
+} from "./recognize.ts";
 import type { CompiledSource, CompiledSubmission } from "../compile/submit.ts";
 
 const JOB_ID_CHARACTERS_MAX = 512;

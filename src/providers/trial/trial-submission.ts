@@ -2,7 +2,7 @@ import type { Provider } from "../compile/provider.ts";
 import type { UpstreamResponse } from "../language/read-body.ts";
 import { missingParams } from "../request/build.ts";
 import { maySubmit, readSubmission } from "../submission/submission.ts";
-import type { SubmittedJob } from "../submission/submitted-job.ts";
+import type { SubmittedJob } from "../submission/recognize.ts";
 
 /** A request that may submit a job, as a person writes it down. */
 export interface TriedRequest {

@@ -3,8 +3,7 @@ import { textOfResult } from "../../core/json/raw-result.ts";
 import type { UpstreamResponse } from "../language/read-body.ts";
 import { type AnswerExplanation, explainAnswer, explainResultAnswer } from "./explain.ts";
 import type { Interpretation } from "../answer/interpret.ts";
-import type { ProviderVersion } from "../compile/provider-version.ts";
-import type { Provider } from "../compile/provider.ts";
+import type { Provider, ProviderVersion } from "../compile/provider.ts";
 import type { JobReference } from "../language/template.ts";
 
 /** The request of a provider that a response belongs to. */

@@ -13,7 +13,6 @@ import {
   windowOf,
 } from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
-import { isNearDeadline } from "../sql/is-near-deadline.ts";
 import { timeOf } from "../sql/time.ts";
 import { placesOfJob } from "./places-of-job.ts";
 
@@ -286,4 +285,10 @@ interface PlacedJob extends JobRecord {
 function jobOf(placed: PlacedJob): JobRecord {
   const { jobRowId: id, ...job } = placed;
   return { ...job, id };
+}
+
+/** True of a live job that has used nine tenths of the time until its deadline. */
+export function isNearDeadline(job: SQL, now: SQL): SQL {
+  return sql`(${job}.ended_at is null and ${job}.status <> 'unwatched'
+    and ${now} > ${job}.deadline_at - (${job}.deadline_at - ${job}.accepted_at) / 10)`;
 }

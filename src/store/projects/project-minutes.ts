@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { COUNTED_FACTS, type MinuteCount, TOOK_BUCKETS } from "../../core/project-counts.ts";
 import type { Database } from "../db/database.ts";
-import { projectMinutes } from "../schema/project-minutes.ts";
+import { projectMinutes } from "../schema/projects.ts";
 import { rowsOf } from "../sql/row-source.ts";
 import { arrayLiteral, bound, excluded, type Given, nameOf, template } from "../sql/statement.ts";
 import { epochMsOf, timeOf } from "../sql/time.ts";

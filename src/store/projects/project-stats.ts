@@ -8,7 +8,7 @@ import {
 import type { Database } from "../db/database.ts";
 import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
 import { type Given, statement, textOf } from "../sql/statement.ts";
-import { isNearDeadline } from "../sql/is-near-deadline.ts";
+import { isNearDeadline } from "../jobs/find-jobs.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
 import { countBySample } from "./project-usage.ts";
 import { projectStats } from "../schema/projects.ts";

@@ -9,8 +9,7 @@ import { IS_PENDING, NEW_DELIVERY_STATE, newDeliveryState } from "../sql/deliver
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { CALLBACK_FIELD_NAMES, CALLBACK_FIELDS, NO_CALLBACK_FIELDS } from "./callback-fields.ts";
 import type { FanOutKey, OwedDelivery } from "./record-events.ts";
-import { HIGHEST_ID, LOWEST_ID } from "../sql/page.ts";
-import { subscriptionsInOrder } from "../sql/subscription-page.ts";
+import { HIGHEST_ID, LOWEST_ID, subscriptionsInOrder } from "../sql/page.ts";
 import { timeFrom } from "../sql/time.ts";
 
 const PROGRESS_EVENTS = PROGRESS_EVENT_TYPES.map((type) => `'${type}'`).join(", ");

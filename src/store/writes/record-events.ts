@@ -13,8 +13,7 @@ import {
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "../sql/row-source.ts";
 import type { JobStatus } from "../schema/schema.ts";
-import { HIGHEST_ID, LOWEST_ID } from "../sql/page.ts";
-import { subscriptionsInOrder } from "../sql/subscription-page.ts";
+import { HIGHEST_ID, LOWEST_ID, subscriptionsInOrder } from "../sql/page.ts";
 import { timeFrom } from "../sql/time.ts";
 
 /** A fact about a job, to be recorded with all its deliveries. */

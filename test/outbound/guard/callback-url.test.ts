@@ -2,8 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { createAddressGuard } from "../../../src/outbound/guard/address-guard.ts";
 import { CallbackUrlChecker, checkCallbackUrl } from "../../../src/outbound/guard/callback-url.ts";
-import { NameLookupError } from "../../../src/outbound/names/name-lookup-error.ts";
-import type { KnownName } from "../../../src/outbound/names/name-resolver.ts";
+import { type KnownName, NameLookupError } from "../../../src/outbound/names/name-resolver.ts";
 import { PROJECT } from "../local-servers.ts";
 import { blockedIpv4, embeddingForms, ipv4Text } from "../addresses.ts";
 

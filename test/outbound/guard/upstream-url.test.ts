@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createAddressGuard } from "../../../src/outbound/guard/address-guard.ts";
-import { checkUpstreamUrl } from "../../../src/outbound/guard/upstream-url.ts";
+import { checkUpstreamUrl } from "../../../src/outbound/guard/callback-url.ts";
 
 const isTrusted = (origin: string): boolean => origin === "http://127.0.0.1:4010";
 const strict = createAddressGuard({ cidrs: [], hostPorts: [] });

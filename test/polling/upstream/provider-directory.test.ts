@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PER_SECOND_MIN } from "../../../src/core/limits/poll-ceilings.ts";
-import type { ProviderVersion } from "../../../src/providers/compile/provider-version.ts";
+import type { ProviderVersion } from "../../../src/providers/compile/provider.ts";
 import type { Database } from "../../../src/store/db/database.ts";
 import { deleteProvider } from "../../../src/store/connections/delete-provider.ts";
 import { loadProviders } from "../../../src/store/connections/load-providers.ts";

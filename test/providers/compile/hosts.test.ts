@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createAddressGuard } from "../../../src/outbound/guard/address-guard.ts";
-import { checkUpstreamUrl } from "../../../src/outbound/guard/upstream-url.ts";
+import { checkUpstreamUrl } from "../../../src/outbound/guard/callback-url.ts";
 import { unexpectedHosts } from "../../../src/providers/compile/hosts.ts";
 import type { ProviderDefinitionSource } from "../../../src/providers/definition/definition.ts";
 import { exampleProvider } from "../example-provider.ts";

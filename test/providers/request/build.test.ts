@@ -6,11 +6,11 @@ import {
   missingParams,
   type StatusRequestFacts,
 } from "../../../src/providers/request/build.ts";
+import type { UpstreamRequest } from "../../../src/providers/request/upstream-request.ts";
 import type { ProviderDefinitionSource } from "../../../src/providers/definition/definition.ts";
 import { type PreparedTarget, prepareTarget } from "../../../src/providers/request/target.ts";
 import type { Provider } from "../../../src/providers/compile/provider.ts";
 import type { JobReference } from "../../../src/providers/language/template.ts";
-import type { UpstreamRequest } from "../../../src/providers/request/upstream-request.ts";
 import { exampleProvider } from "../example-provider.ts";
 
 const NO_PARAMS = {};

@@ -1,9 +1,9 @@
 import { createHash, createHmac } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { buildStatusRequest } from "../../../src/providers/request/build.ts";
+import type { UpstreamRequest } from "../../../src/providers/request/upstream-request.ts";
 import { type PreparedTarget, prepareTarget } from "../../../src/providers/request/target.ts";
 import { awsSigner, readAwsCredential } from "../../../src/providers/request/sign-aws.ts";
-import type { UpstreamRequest } from "../../../src/providers/request/upstream-request.ts";
 import { exampleProvider } from "../example-provider.ts";
 
 const AUTH = { kind: "aws_sigv4", service: "service", region: "us-east-1" } as const;

@@ -1,6 +1,6 @@
-import type { ClockReading, DatabaseClock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { ClockReading, DatabaseClock } from "../../runtime/clock.ts";
+import type { Log } from "../../runtime/process/log.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 /** A larger difference is reported, although nothing here depends on it. */
 const OFF_MS_MAX = 5_000;

@@ -1,11 +1,10 @@
 import { publicId } from "../../core/ids/ids.ts";
 import type { ApiServices } from "../services.ts";
-import { jsonAnswer } from "../http/answer.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { jsonAnswer, isoTime } from "../http/answer.ts";
 import { defineRoute, type Route } from "../http/route.ts";
 import { connectionLoadsSchema } from "./schema.ts";
-import { totalLoad } from "./total-load.ts";
 import { loadView } from "./view.ts";
+import type { ConnectionLoad } from "../../polling/upstream/upstreams.ts";
 
 /** The load of the project's connections over all nodes. */
 export function connectionLoadsRoute({ connectionLoads }: ApiServices): Route {
@@ -45,4 +44,44 @@ export function connectionLoadsRoute({ connectionLoads }: ApiServices): Route {
       );
     },
   });
+}
+
+const BY_TROUBLE = ["closed", "half_open", "open"] as const;
+
+/**
+ * The load of a connection over its nodes: numbers add up, and where it is held back the node that is
+ * most behind says why.
+ */
+export function totalLoad(loads: readonly ConnectionLoad[]): ConnectionLoad | null {
+  const [first, ...others] = loads;
+  if (first === undefined) return null;
+  return others.reduce(added, first);
+}
+
+function added(a: ConnectionLoad, b: ConnectionLoad): ConnectionLoad {
+  const further = b.behindMs > a.behindMs || a.hold === null ? b : a;
+  const isWorse = BY_TROUBLE.indexOf(b.breaker) > BY_TROUBLE.indexOf(a.breaker);
+  return {
+    hold: further.hold ?? a.hold,
+    pauseCause: a.pauseCause ?? b.pauseCause,
+    pausedUntilMs: either(Math.max, a.pausedUntilMs, b.pausedUntilMs),
+    probeAtMs: either(Math.min, a.probeAtMs, b.probeAtMs),
+    breaker: isWorse ? b.breaker : a.breaker,
+    jobs: a.jobs + b.jobs,
+    inFlight: a.inFlight + b.inFlight,
+    waiting: a.waiting + b.waiting,
+    behindMs: Math.max(a.behindMs, b.behindMs),
+    requestsPerSecond:
+      a.requestsPerSecond === null || b.requestsPerSecond === null
+        ? null
+        : a.requestsPerSecond + b.requestsPerSecond,
+  };
+}
+
+function either(
+  choose: (a: number, b: number) => number,
+  a: number | null,
+  b: number | null,
+): number | null {
+  return a === null ? b : b === null ? a : choose(a, b);
 }

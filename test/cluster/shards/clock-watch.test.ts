@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { ClockWatch } from "../../src/cluster/clock-watch.ts";
-import { SystemClock } from "../../src/runtime/clock.ts";
-import { createLog } from "../../src/runtime/process/log.ts";
+import { ClockWatch } from "../../../src/cluster/shards/clock-watch.ts";
+import { SystemClock } from "../../../src/runtime/clock.ts";
+import { createLog } from "../../../src/runtime/process/log.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
 

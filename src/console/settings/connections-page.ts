@@ -1,13 +1,12 @@
 import { html } from "hono/html";
 import type { Connection, ConnectionLoads, LoadOfConnection, Page } from "../http/models.ts";
 import { defineAction, definePage, type PageRequest, redirect } from "../http/page.ts";
-import { status } from "../view/badge.ts";
-import { loadFacts, missingNodes, nodesOf } from "./load-view.ts";
+import { status, words } from "../view/badge.ts";
 import { actionButton, confirmButton, CSRF_FIELD, textField } from "../view/forms.ts";
 import { listPager } from "../view/filter.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
-import { command, emptyState, facts, mono } from "../view/parts.ts";
-import { time } from "../view/time.ts";
+import { command, emptyState, facts, mono, table } from "../view/parts.ts";
+import { time, duration, pace } from "../view/time.ts";
 
 const PAGE_SIZE = 50;
 
@@ -172,4 +171,61 @@ function noConnection({ publicUrl }: PageRequest): Markup {
   -H "Authorization: Bearer $RINGBACK_API_KEY" -H 'Content-Type: application/json' \\
   -d '{"provider": "pulse", "credential": "…"}'`)}`,
   );
+}
+
+type Load = LoadOfConnection["total"];
+
+/** The load of a connection as names and values; null for one without jobs. */
+function loadFacts(load: Load | null): (readonly [name: string, value: Markup | string | null])[] {
+  if (load === null) return [["Live jobs", "none"]];
+  return [
+    ["Live jobs", count(load.jobs)],
+    ["Polls", `${count(load.in_flight)} in progress, ${count(load.waiting)} waiting`],
+    ["Behind", load.behind_s > 0 ? duration(load.behind_s * 1000) : null],
+    ["Held back by", heldBackBy(load)],
+    ["Rate allowed", rate(load)],
+    ["No polls before", load.paused_until && time(load.paused_until)],
+    ["API", load.breaker === "closed" ? null : "fails, and is only probed"],
+  ];
+}
+
+/** The part of each node. */
+function nodesOf({ connection_id: id, nodes }: LoadOfConnection): Markup {
+  return html`<details class="sent" id="nodes-${id}">
+    <summary>${nodes.length} nodes</summary>
+    ${table(
+      "Load on each node",
+      [
+        { title: "Node", cell: (one) => mono(one.node_id) },
+        { title: "Live jobs", isNumber: true, cell: ({ jobs }) => count(jobs) },
+        { title: "In progress", isNumber: true, cell: (one) => count(one.in_flight) },
+        { title: "Waiting", isNumber: true, cell: ({ waiting }) => count(waiting) },
+        { title: "Behind", cell: (one) => duration(one.behind_s * 1000) },
+        { title: "Rate allowed", cell: (one) => rate(one) ?? "no limit" },
+        { title: "Held back by", cell: (one) => heldBackBy(one) ?? "" },
+      ],
+      nodes.map((one) => ({ ...one, id: `${id}-${one.node_id}` })),
+    )}
+  </details>`;
+}
+
+/** Says whose part the numbers lack. */
+function missingNodes({ missing_nodes: missing }: ConnectionLoads): Markup {
+  if (missing.length === 0) return NOTHING;
+  return html`<p class="notice bad" role="status">
+    ${missing.length === 1 ? "One node" : `${missing.length} nodes`} did not answer in time, so
+    their part of the load is missing: ${missing.join(", ")}.
+  </p>`;
+}
+
+function heldBackBy({ limited_by: limit }: Load): string | null {
+  return limit === null ? null : words(limit);
+}
+
+function rate({ effective_requests_per_second: perSecond }: Load): string | null {
+  return perSecond === null ? null : pace(perSecond, "polls");
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en-US");
 }

@@ -1,7 +1,7 @@
 import { html } from "hono/html";
-import type { Links } from "../http/links.ts";
-import { type Markup, NOTHING } from "../view/markup.ts";
-import { pre } from "../view/parts.ts";
+import type { Links } from "./http/links.ts";
+import { type Markup, NOTHING } from "./view/markup.ts";
+import { pre } from "./view/parts.ts";
 
 /** The form for an API key; nothing of what was typed comes back with a refusal. */
 export function signInView(

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { isoTimeSchema, orNull } from "./http/response-schemas.ts";
+import { isoTimeSchema, orNull } from "../http/response-schemas.ts";
 
 const countsSchema = z
   .object({

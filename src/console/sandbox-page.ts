@@ -1,12 +1,12 @@
-import { isJson } from "../../core/json/json-syntax.ts";
+import { isJson } from "../core/json/json-syntax.ts";
 import { randomBytes } from "node:crypto";
 import { html } from "hono/html";
-import type { Callback } from "../../sandbox/inbox.ts";
-import { messageOfFaults, OUTCOMES } from "../../sandbox/jobs/job-request.ts";
-import { MISBEHAVIOURS } from "../../sandbox/jobs/misbehaviour.ts";
-import type { Sandbox } from "../../sandbox/sandbox.ts";
-import { ApiProblem, type GatewayApi } from "../http/gateway-api.ts";
-import type { InboxMessages, Subscription } from "../http/models.ts";
+import type { Callback } from "../sandbox/inbox.ts";
+import { messageOfFaults, OUTCOMES } from "../sandbox/jobs/job-request.ts";
+import { MISBEHAVIOURS } from "../sandbox/jobs/misbehaviour.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { ApiProblem, type GatewayApi } from "./http/gateway-api.ts";
+import type { InboxMessages, Subscription } from "./http/models.ts";
 import {
   type ActionRequest,
   type ConsoleReply,
@@ -16,14 +16,14 @@ import {
   type PageReply,
   type PageRequest,
   redirect,
-} from "../http/page.ts";
-import { badge, status, words } from "../view/badge.ts";
-import { fieldsForm, select, textArea, textField } from "../view/forms.ts";
-import { jsonView } from "../view/json-view.ts";
-import { type Markup, NOTHING } from "../view/markup.ts";
-import { card, facts, mono, pre } from "../view/parts.ts";
-import { time } from "../view/time.ts";
-import { waitOf } from "../view/waits.ts";
+} from "./http/page.ts";
+import { badge, status, words } from "./view/badge.ts";
+import { fieldsForm, select, textArea, textField } from "./view/forms.ts";
+import { jsonView } from "./view/json-view.ts";
+import { type Markup, NOTHING } from "./view/markup.ts";
+import { card, facts, mono, pre } from "./view/parts.ts";
+import { time } from "./view/time.ts";
+import { waitOf } from "./view/waits.ts";
 
 const SCOPE = "subscriptions:write";
 const RUN_BYTES = 6;

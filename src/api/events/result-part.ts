@@ -1,13 +1,13 @@
 import { z } from "@hono/zod-openapi";
-import { FETCHED } from "../core/delivery/event.ts";
-import { publicId } from "../core/ids/ids.ts";
-import { findEventResult, type StoredResult } from "../store/events/find-events.ts";
-import { findPartWithNext } from "../store/writes/result-parts.ts";
-import type { Database } from "../store/db/database.ts";
-import { jsonAnswer } from "./http/answer.ts";
-import { resultPartSchema } from "./http/event-schemas.ts";
-import { refused } from "./http/problem.ts";
-import { defineRoute, notFound, type Route } from "./http/route.ts";
+import { FETCHED } from "../../core/delivery/event.ts";
+import { publicId } from "../../core/ids/ids.ts";
+import { findEventResult, type StoredResult } from "../../store/events/find-events.ts";
+import { findPartWithNext } from "../../store/writes/result-parts.ts";
+import type { Database } from "../../store/db/database.ts";
+import { jsonAnswer } from "../http/answer.ts";
+import { resultPartSchema } from "../http/event-schemas.ts";
+import { refused } from "../http/problem.ts";
+import { defineRoute, notFound, type Route } from "../http/route.ts";
 
 const querySchema = z.strictObject({
   number: z
