@@ -4,7 +4,7 @@ import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { errorCode } from "../db/errors.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
-import { rowSource } from "../sql/row-source.ts";
+import { type BatchStatement, batchStatement, rowSource } from "../sql/row-source.ts";
 import type { JobStatus, PayloadMode } from "../schema/schema.ts";
 import { epochMs, timeFrom } from "../sql/time.ts";
 import { NEW_DELIVERY_STATE, newDeliveryState } from "../sql/delivery-state.ts";
@@ -194,9 +194,9 @@ handed_over as (
  * snapshot was taken, the job is found neither way: its rows are rejected for lack of a job
  * (`isJobMissing`), which rolls the whole statement back, and it is run again.
  */
-const acceptText = ({ hasKeys, hasMail }: Parts): string => `
+const acceptText = (rows: string, { hasKeys, hasMail }: Parts): string => `
 with ${hasKeys ? CLAIMED : ""} fresh as materialized (
-  select * from ${INPUT.sql} ${hasKeys ? UNCLAIMED : ""}
+  select * from ${rows} ${hasKeys ? UNCLAIMED : ""}
 ),
 watched as (
   insert into jobs as job (
@@ -308,15 +308,17 @@ cross join lateral (
 ) as content
 `;
 
-const ACCEPT = acceptText({ hasKeys: false, hasMail: false });
-const ACCEPT_WITH_KEYS = acceptText({ hasKeys: true, hasMail: false });
-const ACCEPT_WITH_MAIL = acceptText({ hasKeys: false, hasMail: true });
-const ACCEPT_WITH_BOTH = acceptText({ hasKeys: true, hasMail: true });
+const accepting = (parts: Parts) => batchStatement(INPUT, (rows) => acceptText(rows, parts));
+
+const ACCEPT = accepting({ hasKeys: false, hasMail: false });
+const ACCEPT_WITH_KEYS = accepting({ hasKeys: true, hasMail: false });
+const ACCEPT_WITH_MAIL = accepting({ hasKeys: false, hasMail: true });
+const ACCEPT_WITH_BOTH = accepting({ hasKeys: true, hasMail: true });
 
 /** One of few constants, since a connection prepares each text that it meets. */
-function textFor({ hasKeys, hasMail }: Parts): string {
-  if (hasKeys) return hasMail ? ACCEPT_WITH_BOTH : ACCEPT_WITH_KEYS;
-  return hasMail ? ACCEPT_WITH_MAIL : ACCEPT;
+function statementFor(rows: readonly AcceptRow[], { hasKeys, hasMail }: Parts): BatchStatement {
+  if (hasKeys) return hasMail ? ACCEPT_WITH_BOTH(rows) : ACCEPT_WITH_KEYS(rows);
+  return hasMail ? ACCEPT_WITH_MAIL(rows) : ACCEPT(rows);
 }
 
 /** The job of a subscription, and its delivery if it has ended, as they are stored. */
@@ -360,12 +362,14 @@ export async function acceptSubscriptions(
 ): Promise<AcceptedRow[]> {
   const keys = rows.filter(({ idempotencyKey }) => idempotencyKey !== null);
   const hasKeys = keys.length > 0;
-  const text = textFor({ hasKeys, hasMail: rows.some(({ mailId }) => mailId !== null) });
-  const parameters = [...INPUT.parameters(rows), ...(hasKeys ? KEYS.parameters(keys) : [])];
+  const hasMail = rows.some(({ mailId }) => mailId !== null);
+  const statement = statementFor(rows, { hasKeys, hasMail });
+  const parameters = [...statement.parameters, ...(hasKeys ? KEYS.parameters(keys) : [])];
   const stored = await runAgainIfJobMissing(() =>
     database.run(
       "accept-subscriptions",
-      (sql) => sql.unsafe<(PlacedRow | EventOfRow)[]>(text, parameters, { prepare: true }),
+      (sql) =>
+        sql.unsafe<(PlacedRow | EventOfRow)[]>(statement.text, parameters, { prepare: true }),
       options,
     ),
   );

@@ -3,7 +3,7 @@ import type { Sql } from "../connection/connection.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { IS_PENDING } from "../sql/delivery-state.ts";
-import { rowSource } from "../sql/row-source.ts";
+import { type BatchStatement, batchStatement, rowSource } from "../sql/row-source.ts";
 import { timeFrom } from "../sql/time.ts";
 
 /** One HTTP attempt and the resulting state of its delivery. */
@@ -52,9 +52,11 @@ const GONE = rowSource("gone", {
  * and its attempt, and so does a superseded one, unless the receiver accepted it or wants no more
  * of any.
  */
-const RECORD = `
+const RECORD = batchStatement(
+  INPUT,
+  (rows) => `
 with input as materialized (
-  select * from ${INPUT.sql} order by "shardId", "deliveryId"
+  select * from ${rows}
 ),
 advanced as (
   update deliveries as delivery set
@@ -89,7 +91,9 @@ select "deliveryId" as id from input
 where not exists (
   select from advanced where advanced.shard_id = "shardId" and advanced.id = "deliveryId"
 )
-`;
+`,
+  '"shardId", "deliveryId"',
+);
 
 /** A 410 ends the subscription: it gets no more deliveries. */
 const CLOSE_GONE = `
@@ -138,14 +142,14 @@ export async function recordAttempts(
   rows: readonly AttemptRow[],
   options?: CallOptions,
 ): Promise<boolean[]> {
-  const input = INPUT.parameters(rows);
+  const record = RECORD(rows);
   const gone = rows.filter((row) => row.status === "gone");
-  const recordAll = (sql: Sql) => recordStatement(sql, input);
+  const recordAll = (sql: Sql) => recordStatement(sql, record);
   const recordAndClose = async (sql: Sql) => {
     for (const { shardId, subscriptionId } of gone) {
       await sql.unsafe(LOCK_JOB, [shardId, subscriptionId], { prepare: true });
     }
-    const result = await recordStatement(sql, input);
+    const result = await recordStatement(sql, record);
     const closed = GONE.parameters(gone.map(closedSubscription));
     await sql.unsafe(CLOSE_GONE, closed);
     await sql.unsafe(UNWATCH_JOBS_OF_GONE, closed);
@@ -159,8 +163,11 @@ export async function recordAttempts(
   return rows.map((row) => !ids.has(row.deliveryId));
 }
 
-function recordStatement(sql: Sql, input: string[]): Promise<{ id: string }[]> {
-  return sql.unsafe<{ id: string }[]>(RECORD, input, { prepare: true });
+function recordStatement(
+  sql: Sql,
+  { text, parameters }: BatchStatement,
+): Promise<{ id: string }[]> {
+  return sql.unsafe<{ id: string }[]>(text, parameters, { prepare: true });
 }
 
 function closedSubscription(row: AttemptRow) {

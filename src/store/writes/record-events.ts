@@ -11,7 +11,7 @@ import {
   NO_CALLBACK_FIELDS,
 } from "./callback-fields.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
-import { rowSource } from "../sql/row-source.ts";
+import { batchStatement, rowSource } from "../sql/row-source.ts";
 import type { JobStatus } from "../schema/schema.ts";
 import { HIGHEST_ID, LOWEST_ID, subscriptionsInOrder } from "../sql/page.ts";
 import { timeFrom } from "../sql/time.ts";
@@ -74,7 +74,7 @@ export interface RecordedEvent {
   readonly fanOut: FanOutKey | null;
 }
 
-const JOBS_INPUT = rowSource("row", {
+const JOBS_INPUT = rowSource("input", {
   shardId: "smallint",
   jobRowId: "uuid",
   eventId: "uuid",
@@ -108,7 +108,9 @@ const EVENTS_INPUT = rowSource("row", {
  * First statement: the job's compare-and-set. It takes the row's lock, so it waits for an accept in
  * progress.
  */
-const ADVANCE_JOBS = `
+const ADVANCE_JOBS = batchStatement(
+  JOBS_INPUT,
+  (rows) => `
 update jobs as job set
   status = input.status,
   ended_at = case when input."isEnding" then ${timeFrom('input."occurredAtMs"')} end,
@@ -120,14 +122,16 @@ update jobs as job set
   poll_count = greatest(job.poll_count, input."pollCount"),
   last_polled_at = coalesce(${timeFrom('input."lastPolledAtMs"')}, job.last_polled_at),
   last_error = input.error
-from (select * from ${JOBS_INPUT.sql} order by "shardId", "jobRowId") as input
+from ${rows}
 where job.shard_id = input."shardId" and job.id = input."jobRowId"
   and job.ended_at is null
   and (input."isEnding" or job.status <> 'unwatched')
   and (input.type <> 'job.processing' or job.processing_event_id is null)
   -- A subscription accepted since then, perhaps at another node, may have moved the deadline.
   and (input.type <> 'job.timed_out' or job.deadline_at <= ${timeFrom('input."occurredAtMs"')})
-`;
+`,
+  '"shardId", "jobRowId"',
+);
 
 /** How many subscriptions of each job are processed. */
 const SUBSCRIPTIONS = `$${EVENTS_INPUT.nextParameter}::int`;
@@ -145,9 +149,11 @@ const pageOf = (columns: string): string =>
  * Second statement, with a snapshot of its own: it sees every subscription that was committed
  * before the first one got the lock.
  */
-const RECORD_WHAT_IS_OWED = `
+const RECORD_WHAT_IS_OWED = batchStatement(
+  EVENTS_INPUT,
+  (rows) => `
 with input as materialized (
-  select * from ${EVENTS_INPUT.sql}
+  select * from ${rows}
 ),
 recorded as materialized (
   select input.*, job.project_id, job.provider, job.job_id
@@ -232,7 +238,8 @@ select "eventId", "shardId", project_id, "occurredAtMs"::float8,
   null, null, null, ${NO_CALLBACK_FIELDS}, 0, 0,
   "eventId" in (select "eventId" from crowded)
 from recorded
-`;
+`,
+);
 
 /** One row for each delivery, and one without a delivery's id for each event. */
 type OwedRow = Omit<OwedDelivery, "id"> & {
@@ -256,14 +263,16 @@ export async function recordEvents(
     isEnding: row.status !== "processing",
     eventBit: eventBit(row.type),
   }));
-  const owing = [...EVENTS_INPUT.parameters(inputs), subscriptionsPerEvent(rows.length)];
+  const advance = ADVANCE_JOBS(inputs);
+  const record = RECORD_WHAT_IS_OWED(inputs);
+  const owing = [...record.parameters, subscriptionsPerEvent(rows.length)];
   // Pipelined: one round trip, two snapshots.
   const [, owedRows] = await database.transaction(
     "record-events",
     (sql) =>
       Promise.all([
-        sql.unsafe(ADVANCE_JOBS, JOBS_INPUT.parameters(inputs), { prepare: true }),
-        sql.unsafe<OwedRow[]>(RECORD_WHAT_IS_OWED, owing, { prepare: true }),
+        sql.unsafe(advance.text, advance.parameters, { prepare: true }),
+        sql.unsafe<OwedRow[]>(record.text, owing, { prepare: true }),
       ]),
     { ...options, isSentAtOnce: true },
   );

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Database } from "../../../src/store/db/database.ts";
-import { rowSource } from "../../../src/store/sql/row-source.ts";
+import { batchStatement, rowSource } from "../../../src/store/sql/row-source.ts";
 import { openTestDatabase } from "../../support/database.ts";
 
 let database: Database;
@@ -23,6 +23,12 @@ const SOURCE = rowSource("given", {
   key: "uuid",
 });
 
+const READ = batchStatement(
+  SOURCE,
+  (rows) => `select position, words, small, large::float8 as large, real, flag, key from ${rows}`,
+  "position",
+);
+
 const anyRow = fc.record({
   // Postgres stores no NUL, and half a surrogate pair is no character.
   words: fc.option(
@@ -35,6 +41,8 @@ const anyRow = fc.record({
   flag: fc.option(fc.boolean()),
   key: fc.option(fc.uuid()),
 });
+
+const NO_VALUES = { words: null, small: null, large: null, real: null, flag: null, key: null };
 
 test("whatever the values, Postgres reads exactly the rows that were given", async () => {
   await fc.assert(
@@ -52,6 +60,32 @@ test("whatever the values, Postgres reads exactly the rows that were given", asy
     }),
     { numRuns: 200 },
   );
+});
+
+test("a batch of one row is read as it was given, without a function or a sort", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyRow, async (values) => {
+      const row = { position: 0, ...values };
+      const { text, parameters } = READ([row]);
+      const run = { prepare: true };
+      const read = await database.run("read row", (sql) => sql.unsafe(text, parameters, run));
+      expect([...read]).toEqual([row]);
+    }),
+    { numRuns: 100 },
+  );
+  const { text } = READ([{ ...NO_VALUES, position: 0 }]);
+  expect(text).not.toMatch(/unnest|order by/);
+});
+
+test("a batch of several rows, or of none, is read in the order that was asked for", async () => {
+  const at = (position: number) => Object.assign({ position }, NO_VALUES);
+  const rows = [at(2), at(0), at(1)];
+  const read = (batch: typeof rows): Promise<readonly { position: number }[]> => {
+    const { text, parameters } = READ(batch);
+    return database.run("read rows", (sql) => sql.unsafe(text, parameters));
+  };
+  expect((await read(rows)).map(({ position }) => position)).toEqual([0, 1, 2]);
+  expect(await read([])).toHaveLength(0);
 });
 
 test.each(['"', "\\", '\\"', "{}", "NULL", "", ",", "'; drop table jobs; --", "𝒳\n\t"])(
