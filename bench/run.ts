@@ -29,7 +29,7 @@ import { scale } from "./scenarios/scale.ts";
 import { via } from "./scenarios/via.ts";
 
 /*
- * npm run bench [-- <scenario> … --quick --json --profile <folder>]
+ * npm run bench [-- <scenario> … --quick --json --profile <folder> --only <part>]
  *
  * Measures the gateway as users run it, in a process of its own on an embedded Postgres with fsync
  * on, beside the least program that could do the same, in the same run. Keeps what a full run has
@@ -67,6 +67,7 @@ interface Arguments {
   readonly scenarios: readonly Scenario[];
   readonly pace: typeof FULL | typeof QUICK;
   readonly format: (outcome: Outcome) => string;
+  readonly only: string | null;
 }
 
 const wanted = parseArguments();
@@ -80,14 +81,20 @@ function parseArguments(): Arguments | null {
       quick: { type: "boolean" },
       json: { type: "boolean" },
       profile: { type: "string" },
+      only: { type: "string" },
     },
   });
   if (values.profile !== undefined) process.env[PROFILE_FOLDER] = resolve(values.profile);
   const named = SCENARIOS.filter(({ name }) => positionals.includes(name));
-  if (named.length !== new Set(positionals).size) {
-    const names = SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`);
+  const only = values.only ?? null;
+  const hasPart = only === null || (named.length === 1 && named[0]?.parts?.includes(only) === true);
+  if (named.length !== new Set(positionals).size || !hasPart) {
+    const names = SCENARIOS.map(
+      ({ name, title, parts }) =>
+        `  ${name.padEnd(12)} ${title}${parts === undefined ? "" : `; parts: ${parts.join(", ")}`}`,
+    );
     console.error(
-      `Usage: npm run bench -- [scenario …] [--quick] [--json] [--profile folder]\n\n${names.join("\n")}`,
+      `Usage: npm run bench -- [scenario …] [--quick] [--json] [--profile folder] [--only part]\n\n${names.join("\n")}`,
     );
     return null;
   }
@@ -95,18 +102,19 @@ function parseArguments(): Arguments | null {
     scenarios: named.length === 0 ? SCENARIOS : named,
     pace: values.quick === true ? QUICK : FULL,
     format: values.json === true ? formatLines : formatTable,
+    only,
   };
 }
 
 /** The exit code. A scenario that failed does not keep the others from being measured. */
-async function measureAll({ scenarios, pace, format }: Arguments): Promise<0 | 1> {
+async function measureAll({ scenarios, pace, format, only }: Arguments): Promise<0 | 1> {
   installPackages();
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort());
   let resultsFile: URL | null = null;
   let isAllMet = true;
   for (const scenario of scenarios) {
-    const settings = settingsOf(scenario, pace, stop.signal);
+    const settings = settingsOf(scenario, { ...pace, only }, stop.signal);
     try {
       settings.step(scenario.title);
       const startedAt = performance.now();
@@ -115,7 +123,8 @@ async function measureAll({ scenarios, pace, format }: Arguments): Promise<0 | 1
       settings.step(`took ${Math.round((performance.now() - startedAt) / 1000)} s`);
       console.log(format(outcome));
       isAllMet &&= figures.every(isMet);
-      if (pace.mode === "full") resultsFile = keepResult(outcome, scenario.title, settings);
+      if (pace.mode === "full" && only === null)
+        resultsFile = keepResult(outcome, scenario.title, settings);
     } catch (error) {
       isAllMet = false;
       if (stop.signal.aborted) break;
@@ -128,7 +137,7 @@ async function measureAll({ scenarios, pace, format }: Arguments): Promise<0 | 1
 
 function settingsOf(
   { name }: Scenario,
-  pace: typeof FULL | typeof QUICK,
+  pace: Omit<BenchSettings, "step" | "signal">,
   stop: AbortSignal,
 ): BenchSettings {
   const signal = AbortSignal.any([stop, AbortSignal.timeout(SCENARIO_MS_MAX)]);

@@ -13,6 +13,8 @@ export interface BenchSettings {
   readonly warmUpMs: number;
   /** Duration of each run. */
   readonly windowMs: number;
+  /** The only one of the scenario's parts to measure; null for all. */
+  readonly only: string | null;
   /** Tells a person what comes next; throws when somebody has asked to stop. */
   readonly step: (text: string) => void;
   /** Aborts when somebody asks to stop, and when a scenario takes far too long: for long waits. */
@@ -27,5 +29,7 @@ export interface Scenario {
   readonly name: string;
   /** One line, such as `polling 10000 running jobs at saturation`. */
   readonly title: string;
+  /** The names that `--only` takes, where parts can be measured by themselves. */
+  readonly parts?: readonly string[];
   run(settings: BenchSettings): Promise<readonly Figure[]>;
 }
