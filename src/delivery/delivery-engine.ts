@@ -1,5 +1,6 @@
 import type { ChangeSignal } from "../runtime/change-signal.ts";
 import { DEFAULT_SIGNATURES } from "../core/signing.ts";
+import type { LoopCrowd } from "../lanes/shares/loop-crowd.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Runtime, Service } from "../runtime/runtime.ts";
@@ -39,6 +40,7 @@ export interface DeliveryEngineOptions {
   readonly callbackClient: RequestClient;
   readonly version: string;
   readonly resultLinks: ResultLinks;
+  readonly loopCrowd: LoopCrowd;
   readonly config: GatewayDeliveryConfig & {
     readonly callbackTimeoutMs: number;
     readonly inlineResultBytesMax: number;

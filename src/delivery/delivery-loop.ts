@@ -21,6 +21,7 @@ import type { OwedDelivery } from "../store/writes/record-events.ts";
 import { attemptDelivery, type AttemptResult, type DelivererOptions } from "./attempt/deliverer.ts";
 import { DueReader, HORIZON_MS } from "./due-reader.ts";
 import { BlockedDeliveries } from "./blocked-deliveries.ts";
+import type { LoopCrowd } from "../lanes/shares/loop-crowd.ts";
 import { LoopTurns } from "../lanes/shares/loop-turns.ts";
 import { EqualShares } from "../lanes/shares/equal-shares.ts";
 import { type OriginChange, Outbox } from "./outbox/outbox.ts";
@@ -49,6 +50,8 @@ export interface DeliveryLoopOptions extends DelivererOptions {
   readonly breaker?: BreakerLimits;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   readonly inboxFeed: Pick<InboxFeed, "stored">;
+  /** The projects whose work shares the event loop. */
+  readonly loopCrowd?: LoopCrowd;
 }
 
 /**
@@ -72,12 +75,17 @@ export class DeliveryLoop implements Service {
   #nextRead: Promise<void> | null = null;
   readonly #idle = new Idle();
   /** Each origin has a lane of its own, so a project with many begins as many attempts at once. */
-  readonly #beginnings = new LoopTurns("attempts_beginning", BEGUN_PER_TURN_MAX);
+  readonly #beginnings: LoopTurns;
   readonly #takenUnrecorded = new EqualShares("attempts_unrecorded", TAKEN_UNRECORDED_MAX);
 
   constructor(runtime: Runtime, options: DeliveryLoopOptions) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#beginnings = new LoopTurns({
+      resource: "attempts_beginning",
+      begunPerTurnMax: BEGUN_PER_TURN_MAX,
+      crowd: options.loopCrowd,
+    });
     this.outbox = new Outbox(runtime, {
       ...options,
       limitsOf: (projectId) => options.settings.of(projectId).limits,

@@ -17,6 +17,7 @@ import type { Config } from "../config.ts";
 import type { MemoryPlan } from "../core/limits/machine-plan.ts";
 import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "../core/limits/project-limits.ts";
 import type { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
+import { LoopCrowd, PROCESS_LOOP } from "../lanes/shares/loop-crowd.ts";
 import { registerDeliveryGauges } from "../delivery/delivery-gauges.ts";
 import { DeliveryEngine } from "../delivery/delivery-engine.ts";
 import { Waits } from "../delivery/waits/waits.ts";
@@ -88,6 +89,8 @@ export class Engine {
   readonly waits: Waits;
   readonly redeliveries: RedeliveryRunner;
   readonly statusCounter: StatusCounter;
+  /** Requests and callbacks share the event loop. */
+  readonly loopCrowd = new LoopCrowd(PROCESS_LOOP);
   readonly #storedUsage: StoredUsage;
   readonly #runtime: Runtime;
   readonly #options: EngineOptions;
@@ -130,6 +133,7 @@ export class Engine {
       shards,
       writers: this.#writers,
       inboxFeed: this.waits.inboxFeed,
+      loopCrowd: this.loopCrowd,
       dueChanges: signals.dueDeliveries,
       eventChanges: signals.operationalEvents,
     });

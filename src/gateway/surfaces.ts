@@ -110,7 +110,7 @@ function apiServices({ clock, log, metrics }: Runtime, options: SurfacesOptions)
     consumerClaims: waits.consumerClaims,
     apiKeys,
     refusedKeys,
-    admission: new RequestAdmission(projects, clock),
+    admission: new RequestAdmission(projects, clock, { crowd: engine.loopCrowd }),
     isTrustedProxy: (address) => proxies.exemptsAddress(address),
     connections,
     providers,

@@ -367,7 +367,7 @@ export class ApiFixture {
       signingKeys: { forget: (id) => void this.calls.push(["signingSecretsChanged", id]) },
       apiKeys: this.apiKeys,
       // Time stands still here, so refusals are not held back.
-      admission: new RequestAdmission(this.limits, this.clock, 0),
+      admission: new RequestAdmission(this.limits, this.clock, { refusalHeldMs: 0 }),
       refusedKeys: new RefusedKeys({ clock: this.clock, log: notingLog(this.logged) }),
       isTrustedProxy: (address) => address.startsWith("10."),
       connections: {

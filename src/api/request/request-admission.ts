@@ -1,5 +1,6 @@
 import type { ProjectLimits } from "../../core/limits/project-limits.ts";
 import { EqualShares } from "../../lanes/shares/equal-shares.ts";
+import type { LoopCrowd } from "../../lanes/shares/loop-crowd.ts";
 import { LoopTurns } from "../../lanes/shares/loop-turns.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { addressGroup } from "./client-address.ts";
@@ -12,6 +13,13 @@ const REFUSAL_HELD_MS = 250;
 /** Refusals held back at once; of one project or address as many as are left to others. */
 const REFUSALS_HELD_MAX = 4_000;
 
+export interface RequestAdmissionOptions {
+  /** How long refusals are held back, if not as usual. */
+  readonly refusalHeldMs?: number;
+  /** The projects whose work shares the event loop. */
+  readonly crowd?: LoopCrowd;
+}
+
 /**
  * Decides when a request may begin, whichever way it comes in: within the rate of its project, and in
  * its project's turn of the event loop. Refusals of a flood are held back for a moment, since most
@@ -21,15 +29,19 @@ export class RequestAdmission {
   readonly #clock: Clock;
   readonly #refusalHeldMs: number;
   readonly #rates: RequestRates;
-  readonly #turns = new LoopTurns("requests", BEGUN_PER_TURN_MAX);
+  readonly #turns: LoopTurns;
   /** One at a time: it may take as long as hundreds of small requests. */
-  readonly #readingTurns = new LoopTurns("request_reading", 1);
+  readonly #readingTurns = new LoopTurns({ resource: "request_reading", begunPerTurnMax: 1 });
   readonly #held = new EqualShares("refusals_held", REFUSALS_HELD_MAX);
 
-  /** @param refusalHeldMs how long refusals are held back, if not as usual */
-  constructor(limits: ProjectLimits, clock: Clock, refusalHeldMs = REFUSAL_HELD_MS) {
+  constructor(limits: ProjectLimits, clock: Clock, options: RequestAdmissionOptions = {}) {
     this.#clock = clock;
-    this.#refusalHeldMs = refusalHeldMs;
+    this.#refusalHeldMs = options.refusalHeldMs ?? REFUSAL_HELD_MS;
+    this.#turns = new LoopTurns({
+      resource: "requests",
+      begunPerTurnMax: BEGUN_PER_TURN_MAX,
+      crowd: options.crowd,
+    });
     this.#rates = new RequestRates(limits, clock);
   }
 

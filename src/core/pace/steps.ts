@@ -34,8 +34,9 @@ export function subscriptionsPerEvent(events: number): number {
 }
 
 const FAN_OUT_ROWS_MIN = 20;
-const FAN_OUT_ROWS_MAX = 1_000;
-const FAN_OUT_STEP_MS_MAX = 50;
+const FAN_OUT_ROWS_MAX = 250;
+/** Commits of other projects wait for a step. */
+const FAN_OUT_STEP_MS_MAX = 15;
 const FAN_OUT_STEPS = {
   rowsMin: FAN_OUT_ROWS_MIN,
   rowsMax: FAN_OUT_ROWS_MAX,

@@ -1,29 +1,43 @@
+import { DECIDED_EVERY_MS, type LoopCrowd } from "./loop-crowd.ts";
 import type { SharedResource } from "./shared-resources.ts";
 import { Turns } from "./turns.ts";
+
+export interface LoopTurnsOptions {
+  readonly resource: SharedResource;
+  /** Pieces of work of all projects that begin between two looks at the sockets. */
+  readonly begunPerTurnMax: number;
+  /** Decides how much of it each project may begin, if less. */
+  readonly crowd?: LoopCrowd | undefined;
+}
 
 /**
  * Shares the event loop among projects. Only a few pieces of work begin in each turn of the loop; the
  * others wait, and projects take turns. So however many requests of one project come at once, those of
  * another wait for a few of them, and callbacks, polls and answers of the database come in between.
- * Work that comes singly never waits.
+ * Work that comes singly never waits. While the crowd has several projects at work, a turn takes some
+ * milliseconds, in which the loop can be idle, and each project begins only as much as the crowd allows.
  */
 export class LoopTurns {
+  readonly #options: LoopTurnsOptions;
   readonly #waiting: Turns<() => void>;
-  readonly #begunPerTurnMax: number;
+  /** In this turn, by project; kept only in a crowd. */
+  readonly #begunBy = new Map<string, number>();
   #begun = 0;
+  /** Null when the crowd does not limit this turn. */
+  #eachMax: number | null = null;
   #isScheduled = false;
 
-  /** @param begunPerTurnMax so many pieces of work begin between two looks at the sockets */
-  constructor(resource: SharedResource, begunPerTurnMax: number) {
-    this.#waiting = new Turns(resource);
-    this.#begunPerTurnMax = begunPerTurnMax;
+  constructor(options: LoopTurnsOptions) {
+    this.#options = options;
+    this.#waiting = new Turns(options.resource);
   }
 
   /** Begins a piece of work of the project: null when it may begin now, else its turn to wait for. */
   begin(projectId: string): Promise<void> | null {
+    this.#options.crowd?.note(projectId);
     this.#schedule();
-    if (this.#begun < this.#begunPerTurnMax && this.#waiting.isEmpty) {
-      this.#begun += 1;
+    if (this.#mayBegin(projectId)) {
+      this.#count(projectId);
       return null;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -31,21 +45,47 @@ export class LoopTurns {
     return promise;
   }
 
+  #mayBegin(projectId: string): boolean {
+    if (this.#begun >= this.#options.begunPerTurnMax) return false;
+    // In a crowd it need not wait for others that have begun their part of this turn.
+    if (this.#eachMax === null) return this.#waiting.isEmpty;
+    return this.#waiting.waiting(projectId) === 0 && this.#hasPart(projectId, this.#eachMax);
+  }
+
+  #hasPart(projectId: string, eachMax: number): boolean {
+    return (this.#begunBy.get(projectId) ?? 0) < eachMax;
+  }
+
+  #count(projectId: string): void {
+    this.#begun += 1;
+    if (this.#eachMax === null) return;
+    this.#begunBy.set(projectId, (this.#begunBy.get(projectId) ?? 0) + 1);
+  }
+
+  /** Ends this turn as soon as the loop has looked at the sockets, or later in a crowd. */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(this.#beginNext);
+    const { crowd } = this.#options;
+    this.#begun = 0;
+    this.#begunBy.clear();
+    this.#eachMax = crowd?.isCrowded === true ? crowd.decide() : null;
+    if (this.#eachMax === null) setImmediate(this.#beginNext);
+    else setTimeout(this.#beginNext, DECIDED_EVERY_MS);
   }
 
   readonly #beginNext = (): void => {
     this.#isScheduled = false;
-    this.#begun = 0;
-    while (this.#begun < this.#begunPerTurnMax) {
-      const begin = this.#waiting.take();
-      if (begin === null) return;
-      this.#begun += 1;
-      begin();
-    }
+    if (this.#waiting.isEmpty) return;
     this.#schedule();
+    while (this.#begun < this.#options.begunPerTurnMax) {
+      const [projectId] = this.#waiting.groups;
+      if (projectId === undefined) return;
+      // Projects take turns, so the others have begun their part too.
+      if (this.#eachMax !== null && !this.#hasPart(projectId, this.#eachMax)) return;
+      const begin = this.#waiting.takeFrom(projectId);
+      this.#count(projectId);
+      begin?.();
+    }
   };
 }

@@ -27,6 +27,9 @@ export interface DnsQueryOptions {
 /** Time for one server before the next one, or the same, is asked. */
 const TRY_MS = 1_000;
 const TRIES = 2;
+/** How long a resolver is used, since it reads the configuration only when it is made. */
+const REUSED_MS = 1_000;
+const IDLE_MAX = 64;
 /** How long the addresses of one family wait for those of the other. */
 const OTHER_FAMILY_MS = 300;
 /** For each family; no receiver needs more, and each may be tried. */
@@ -41,14 +44,15 @@ const NOT_FOUND: ReadonlySet<string> = new Set([
 
 /**
  * Queries name servers with c-ares, which blocks no thread however long they are silent. It reads
- * /etc/resolv.conf for each query, so a change is seen at once. A truncated answer is queried again
+ * /etc/resolv.conf for each resolver, so a change is seen within a second. A truncated answer is queried again
  * over TCP.
  */
 export function dnsQuery({ clock, servers }: DnsQueryOptions): AskDns {
+  const resolvers = new IdleResolvers(clock, servers);
   return async (name, timeoutMs) => {
-    // One for each query, so that canceling one does not cancel another.
-    const resolver = new Resolver({ timeout: TRY_MS, tries: TRIES, maxTimeout: TRY_MS });
-    if (servers !== null) resolver.setServers(servers);
+    // No other query has it, so that canceling one does not cancel another.
+    const held = resolvers.take();
+    const { resolver } = held;
     let isOver = false;
     let timer: Timer = clock.setTimer(timeoutMs, giveUp);
     function giveUp(): void {
@@ -64,8 +68,40 @@ export function dnsQuery({ clock, servers }: DnsQueryOptions): AskDns {
       ask(() => resolver.resolve6(name, { ttl: true }), hurry),
     ]);
     timer.cancel();
+    resolvers.giveBack(held);
     return joined(families);
   };
+}
+
+interface HeldResolver {
+  readonly resolver: Resolver;
+  readonly madeAtMs: number;
+}
+
+/** Resolvers that no query uses: making one costs as much as a query. */
+class IdleResolvers {
+  readonly #clock: Clock;
+  readonly #servers: readonly string[] | null;
+  readonly #idle: HeldResolver[] = [];
+
+  constructor(clock: Clock, servers: readonly string[] | null) {
+    this.#clock = clock;
+    this.#servers = servers;
+  }
+
+  take(): HeldResolver {
+    const nowMs = this.#clock.monotonic();
+    for (let held = this.#idle.pop(); held !== undefined; held = this.#idle.pop()) {
+      if (nowMs - held.madeAtMs < REUSED_MS) return held;
+    }
+    const resolver = new Resolver({ timeout: TRY_MS, tries: TRIES, maxTimeout: TRY_MS });
+    if (this.#servers !== null) resolver.setServers(this.#servers);
+    return { resolver, madeAtMs: nowMs };
+  }
+
+  giveBack(held: HeldResolver): void {
+    if (this.#idle.length < IDLE_MAX) this.#idle.push(held);
+  }
 }
 
 async function ask(

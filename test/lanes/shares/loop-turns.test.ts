@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { LoopCrowd } from "../../../src/lanes/shares/loop-crowd.ts";
 import { LoopTurns } from "../../../src/lanes/shares/loop-turns.ts";
 
 /** Pieces that begin in one turn of the event loop, and in the one after. */
@@ -8,7 +9,7 @@ const PER_TURN = 16;
 
 /** Begins pieces of work, and notes in which order they began. */
 function scene() {
-  const turns = new LoopTurns("requests", PER_TURN);
+  const turns = new LoopTurns({ resource: "requests", begunPerTurnMax: PER_TURN });
   const begun: string[] = [];
   const begin = async (projectId: string): Promise<void> => {
     const turn = turns.begin(projectId);
@@ -75,4 +76,76 @@ test("whatever the others begin and when, a project waits for a turn of each of 
     ),
     { numRuns: 50 },
   );
+});
+
+/** A loop that is idle for a part of the time, as measured every 10 ms. */
+class FakeLoop {
+  readonly #idleShare: () => number;
+  #nowMs = 0;
+  #idleMs = 0;
+
+  constructor(idleShare: () => number) {
+    this.#idleShare = idleShare;
+  }
+
+  nowMs(): number {
+    this.#nowMs += 10;
+    this.#idleMs += 10 * this.#idleShare();
+    return this.#nowMs;
+  }
+
+  idleMs(): number {
+    return this.#idleMs;
+  }
+}
+
+/** A crowd of two projects. */
+function crowdOn(loop: FakeLoop): LoopCrowd {
+  const crowd = new LoopCrowd(loop);
+  crowd.note("loud");
+  crowd.note("quiet");
+  return crowd;
+}
+
+test("in a crowd each project begins less and less while the loop is busy, and more while it is idle", () => {
+  let idleShare = 0;
+  const crowd = crowdOn(new FakeLoop(() => idleShare));
+  const decide = (times: number): number[] => Array.from({ length: times }, () => crowd.decide());
+  expect(decide(5)).toEqual([4, 2, 1, 1, 1]);
+  idleShare = 0.5;
+  expect(decide(5)).toEqual([2, 3, 4, 5, 6]);
+  expect(decide(100).at(-1)).toBe(32);
+  idleShare = 0.2;
+  expect(decide(2)).toEqual([16, 8]);
+});
+
+test("one project alone is no crowd, and two are one for a second", () => {
+  const loop = new FakeLoop(() => 0);
+  const crowd = new LoopCrowd(loop);
+  for (let piece = 0; piece < 10; piece += 1) crowd.note("loud");
+  expect(crowd.isCrowded).toBe(false);
+  crowd.note("quiet");
+  const looks = Array.from({ length: 200 }, () => crowd.isCrowded);
+  expect(looks.indexOf(false)).toBe(99);
+  expect(looks.lastIndexOf(true)).toBe(98);
+});
+
+test("on a busy loop a flood begins one piece a turn, and another project's work begins at once", async () => {
+  const crowd = crowdOn(new FakeLoop(() => 0));
+  for (let times = 0; times < 5; times += 1) crowd.decide();
+  const turns = new LoopTurns({ resource: "requests", begunPerTurnMax: PER_TURN, crowd });
+  let begun = 0;
+  const flood = Array.from({ length: 20 }, async () => {
+    await turns.begin("loud");
+    begun += 1;
+  });
+  expect(turns.begin("quiet")).toBeNull();
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(begun).toBe(1);
+  await Promise.race(flood.slice(1));
+  expect(begun).toBe(2);
+  // Its part of this turn as well.
+  expect(turns.begin("quiet")).toBeNull();
+  await Promise.all(flood);
 });

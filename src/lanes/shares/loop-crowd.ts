@@ -1,0 +1,74 @@
+import { systemClock } from "../../runtime/clock.ts";
+
+/** Measures the event loop of this process. */
+export interface LoopMeter {
+  /** Milliseconds on a clock that never jumps. */
+  nowMs(): number;
+  /** Milliseconds that the loop has been idle since it began. */
+  idleMs(): number;
+}
+
+/** The meter of the loop that this process has. */
+export const PROCESS_LOOP: LoopMeter = {
+  nowMs: () => systemClock.monotonic(),
+  idleMs: () => performance.eventLoopUtilization().idle,
+};
+
+/** Time between two decisions while several projects are at work. */
+export const DECIDED_EVERY_MS = 4;
+/** Several projects count as being at work for this long after the work changed from one to another. */
+const CROWDED_FOR_MS = 1_000;
+/** The part of the time in which the loop should be idle, so that new work finds it free. */
+const IDLE_SHARE = 0.25;
+const BEGUN_EACH_INITIAL = 4;
+const BEGUN_EACH_MAX = 32;
+
+/**
+ * Decides how many pieces of work each project may begin while several are at work: one more each time
+ * while the event loop is idle for a part of the time, and half as many when it is not. So a project with
+ * very much to do takes what the others leave of the loop, and their work begins as soon as it comes. A
+ * project that is alone may take the whole loop.
+ */
+export class LoopCrowd {
+  readonly #meter: LoopMeter;
+  #latest: string | null = null;
+  #crowdedUntilMs = -Infinity;
+  #each = BEGUN_EACH_INITIAL;
+  #decidedAtMs = -Infinity;
+  #idleMs = 0;
+
+  constructor(meter: LoopMeter) {
+    this.#meter = meter;
+  }
+
+  /** Notes that a project begins a piece of work. Costs nothing while there is only one. */
+  note(projectId: string): void {
+    if (projectId === this.#latest) return;
+    if (this.#latest !== null) this.#crowdedUntilMs = this.#meter.nowMs() + CROWDED_FOR_MS;
+    this.#latest = projectId;
+  }
+
+  /** True while several projects are at work. */
+  get isCrowded(): boolean {
+    if (this.#crowdedUntilMs === -Infinity) return false;
+    if (this.#meter.nowMs() < this.#crowdedUntilMs) return true;
+    this.#crowdedUntilMs = -Infinity;
+    return false;
+  }
+
+  /** Pieces of work that each project may begin until the next decision. */
+  decide(): number {
+    const nowMs = this.#meter.nowMs();
+    const elapsedMs = nowMs - this.#decidedAtMs;
+    if (elapsedMs < DECIDED_EVERY_MS) return this.#each;
+    const idleMs = this.#meter.idleMs();
+    const isBusy = idleMs - this.#idleMs < elapsedMs * IDLE_SHARE;
+    // The time before the first decision, or between two busy periods, says nothing.
+    if (elapsedMs < CROWDED_FOR_MS) {
+      this.#each = isBusy ? Math.max(1, this.#each >> 1) : Math.min(BEGUN_EACH_MAX, this.#each + 1);
+    }
+    this.#decidedAtMs = nowMs;
+    this.#idleMs = idleMs;
+    return this.#each;
+  }
+}
