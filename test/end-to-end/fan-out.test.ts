@@ -1,51 +1,21 @@
 import { randomBytes } from "node:crypto";
 import { expect, test, vi } from "vitest";
-import { loadConfig } from "../../src/config.ts";
-import { readProjectCommand, runProjectCommand } from "../../src/cli/project.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
-import { createLog } from "../../src/runtime/process/log.ts";
 import { apiOf, type Api } from "../support/api-client.ts";
-import { gatewayEnvironment } from "../support/gateway-environment.ts";
 import { pulseAnswer } from "../support/fake-upstream.ts";
-import {
-  breaches,
-  connect,
-  openProcessScene,
-  type ProcessScene,
-  subscribe,
-} from "../support/process-scene.ts";
+import { breaches, connect, openProcessScene, subscribe } from "../support/process-scene.ts";
+import { createProjectKey } from "../support/second-project.ts";
 
 const WAIT = { timeout: 120_000, interval: 20 };
 const CROWD = 20_000;
-
-/** Makes a second project and returns its way in. */
-async function secondProject(
-  { databaseUrl }: ProcessScene,
-  keys: string,
-): Promise<(url: string) => Api> {
-  const command = readProjectCommand(["create", "second"]);
-  const loaded = loadConfig(
-    gatewayEnvironment(databaseUrl, { RINGBACK_ENCRYPTION_KEYS: keys }),
-    false,
-  );
-  if (command === null || loaded.kind === "invalid") throw new Error("not a command");
-  const log = createLog({ level: "silent", format: "json" });
-  const output = await runProjectCommand(command, loaded.config, { clock: systemClock, log });
-  const [key = ""] = /rb_\S+/.exec(output.text) ?? [];
-  return (url) => {
-    const api = apiOf(url);
-    return (method, path, body) => api(method, path, body, { authorization: `Bearer ${key}` });
-  };
-}
 
 test(
   "20,000 subscriptions of one job get its ending from a gateway that is killed in the middle, and a second project's jobs in between",
   { timeout: 400_000 },
   async (context) => {
-    const keys = randomBytes(32).toString("base64");
-    const scene = await openProcessScene(context, { RINGBACK_ENCRYPTION_KEYS: keys });
+    const settings = { RINGBACK_ENCRYPTION_KEYS: randomBytes(32).toString("base64") };
+    const scene = await openProcessScene(context, settings);
     const { upstream, receiver, sql } = scene;
-    const apiOfSecond = await secondProject(scene, keys);
+    const key = await createProjectKey(scene, "second", settings);
     const first = await scene.start();
     await connect(first, upstream);
     upstream.answer("crowded", pulseAnswer.processing());
@@ -57,7 +27,8 @@ test(
         job_row_id, callback_url, callback_origin, events, payload, metadata, created_at
       from subscriptions, generate_series(2, ${CROWD}) as number`;
 
-    const second = apiOfSecond(first.url);
+    const second: Api = (method, path, body) =>
+      apiOf(first.url)(method, path, body, { authorization: `Bearer ${key}` });
     const connection = { provider: "pulse", credential: "key", base_url: upstream.origin };
     const { status } = await second("POST", "/v1/connections", connection);
     expect(status).toBe(201);

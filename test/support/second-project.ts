@@ -8,13 +8,14 @@ import { gatewayEnvironment } from "./gateway-environment.ts";
 /**
  * Makes another project beside the one of the gateway, as an operator does.
  * @param changes what the gateway was started with, its encryption keys among them
+ * @returns its API key
  */
-export async function addProject(
-  gateway: { readonly url: string; readonly databaseUrl: string },
+export async function createProjectKey(
+  { databaseUrl }: { readonly databaseUrl: string },
   name: string,
   changes: Readonly<Record<string, string>>,
-): Promise<Api> {
-  const loaded = loadConfig(gatewayEnvironment(gateway.databaseUrl, changes), false);
+): Promise<string> {
+  const loaded = loadConfig(gatewayEnvironment(databaseUrl, changes), false);
   const command = readProjectCommand(["create", name]);
   if (loaded.kind === "invalid" || command === null) throw new Error("not a valid command");
   const log = createLog({ level: "silent", format: "json" });
@@ -24,6 +25,16 @@ export async function addProject(
   });
   const [key] = /\brb_\S+/.exec(said) ?? [];
   if (key === undefined) throw new Error(said);
+  return key;
+}
+
+/** The same; its way in. */
+export async function addProject(
+  gateway: { readonly url: string; readonly databaseUrl: string },
+  name: string,
+  changes: Readonly<Record<string, string>>,
+): Promise<Api> {
+  const key = await createProjectKey(gateway, name, changes);
   const api = apiOf(gateway.url);
   return (method, path, body, headers = {}) =>
     api(method, path, body, { authorization: `Bearer ${key}`, ...headers });
