@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { PlatformName } from "../src/cli/platforms.ts";
+import type { PlatformName } from "../src/cli/commands/receivers/platforms.ts";
 import { CLIENT_FILES, tryClient } from "../test/support/client-trial.ts";
 import { type ExampleCommand, tryExample } from "../test/support/example-receiver.ts";
 import { installPackage, type InstalledPackage } from "../test/support/installed-package.ts";

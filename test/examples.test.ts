@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { PLATFORM_NAMES, PLATFORMS } from "../src/cli/platforms.ts";
+import { PLATFORM_NAMES, PLATFORMS } from "../src/cli/commands/receivers/platforms.ts";
 import { tryExample } from "./support/example-receiver.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");

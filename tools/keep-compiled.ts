@@ -10,5 +10,5 @@ resolveImportsOnce();
 await import("../src/cli/program.ts");
 await import("../src/cli/frame/operator.ts");
 await import("../src/config.ts");
-await import("../src/cli/start.ts");
+await import("../src/cli/operator/start.ts");
 saveCompiled();

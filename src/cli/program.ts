@@ -1,27 +1,27 @@
 import { Command, CommanderError } from "commander";
-import { consoleLinkCommand } from "./commands/console-link.ts";
+import { consoleLinkCommand } from "./commands/jobs/console-link.ts";
 import { doctorCommand } from "./commands/doctor.ts";
-import { importCommand } from "./commands/import.ts";
-import { inboxCommand } from "./commands/inbox.ts";
-import { extendCommand } from "./commands/extend.ts";
-import { initCommand } from "./commands/init.ts";
-import { keyCommand } from "./commands/key.ts";
-import { listCommand } from "./commands/list.ts";
-import { listenCommand } from "./commands/listen.ts";
-import { loginCommand, profileCommand } from "./commands/profile.ts";
+import { importCommand } from "./commands/jobs/import.ts";
+import { inboxCommand } from "./commands/jobs/inbox.ts";
+import { extendCommand } from "./commands/jobs/extend.ts";
+import { initCommand } from "./commands/receivers/init.ts";
+import { keyCommand } from "./commands/settings/key.ts";
+import { listCommand } from "./commands/jobs/list.ts";
+import { listenCommand } from "./commands/receivers/listen.ts";
+import { loginCommand, profileCommand } from "./commands/settings/profile.ts";
 import {
   migrateCommand,
   projectCommand,
   resealCommand,
   startCommand,
 } from "./commands/operator.ts";
-import { redeliverCommand } from "./commands/redeliver.ts";
-import { subscribeCommand } from "./commands/subscribe.ts";
-import { tailCommand } from "./commands/tail.ts";
-import { triggerCommand } from "./commands/trigger.ts";
+import { redeliverCommand } from "./commands/jobs/redeliver.ts";
+import { subscribeCommand } from "./commands/jobs/subscribe.ts";
+import { tailCommand } from "./commands/jobs/tail.ts";
+import { triggerCommand } from "./commands/receivers/trigger.ts";
 import { tryCommand } from "./commands/try.ts";
-import { waitCommand } from "./commands/wait.ts";
-import { whyCommand } from "./commands/why.ts";
+import { waitCommand } from "./commands/jobs/wait.ts";
+import { whyCommand } from "./commands/jobs/why.ts";
 import { type Cli, EXIT, type AddCommand, type Commands } from "./frame/cli.ts";
 import { Output } from "./frame/output.ts";
 import { printFailure } from "./frame/run.ts";

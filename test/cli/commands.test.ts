@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PLATFORM_NAMES, PLATFORMS } from "../../src/cli/platforms.ts";
+import { PLATFORM_NAMES, PLATFORMS } from "../../src/cli/commands/receivers/platforms.ts";
 import { startCli } from "../support/cli-process.ts";
 import { type CliResult, runCli } from "../support/cli.ts";
 import { exampleSource } from "../providers/example-provider.ts";

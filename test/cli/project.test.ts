@@ -4,7 +4,7 @@ import {
   PROJECT_LIMIT_NAMES,
   type ProjectLimitName,
 } from "../../src/core/limits/project-limits.ts";
-import { readProjectCommand, runProjectCommand } from "../../src/cli/project.ts";
+import { readProjectCommand, runProjectCommand } from "../../src/cli/operator/project.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import { type Api, apiOf } from "../support/api-client.ts";

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, expect, test } from "vitest";
 import { loadConfig } from "../../src/config.ts";
-import { runReseal, type ResealOutcome } from "../../src/cli/reseal.ts";
+import { runReseal, type ResealOutcome } from "../../src/cli/operator/reseal.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import { createSecretBox } from "../../src/runtime/secrets/secret-box.ts";
 import { openDatabase } from "../../src/store/db/database.ts";

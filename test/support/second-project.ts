@@ -1,5 +1,5 @@
 import { loadConfig } from "../../src/config.ts";
-import { readProjectCommand, runProjectCommand } from "../../src/cli/project.ts";
+import { readProjectCommand, runProjectCommand } from "../../src/cli/operator/project.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import { type Api, apiOf } from "./api-client.ts";

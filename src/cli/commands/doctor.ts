@@ -65,7 +65,7 @@ async function* machineChecks(
     return;
   }
   yield ok("node", `Node ${process.versions.node} runs the gateway.`);
-  const { checkMachine } = await import("../doctor.ts");
+  const { checkMachine } = await import("../operator/doctor.ts");
   yield* checkMachine(cli.env, { receiver: receiver ?? null });
 }
 

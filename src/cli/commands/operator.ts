@@ -17,7 +17,7 @@ export const resealCommand: AddCommand = (parent, commands) => {
       const { cli } = commands;
       const options = { printsLog: false, command: "reseal" };
       commands.exitCode = await runOperator(cli, flags, options, async ({ config, log, out }) => {
-        const { runReseal } = await import("../reseal.ts");
+        const { runReseal } = await import("../operator/reseal.ts");
         const { text, json, allUnderFirstKey } = await runReseal(
           {
             dryRun: flags.dryRun === true,
@@ -50,8 +50,9 @@ export const migrateCommand: AddCommand = (parent, commands) => {
       const { cli } = commands;
       const options = { printsLog: flags.check !== true, command: "migrate" };
       commands.exitCode = await runOperator(cli, flags, options, async ({ config, log, out }) => {
+        const { migrateOnly, withOperatorDatabase } =
+          await import("../operator/operator-database.ts");
         if (flags.check === true) {
-          const { withOperatorDatabase } = await import("../operator-database.ts");
           const applicationName = "ringback migrate";
           // It refuses a database that is behind.
           await withOperatorDatabase({ config, log, applicationName }, async () => undefined);
@@ -59,7 +60,6 @@ export const migrateCommand: AddCommand = (parent, commands) => {
           else out.print("The database is up to date.");
           return EXIT.done;
         }
-        const { migrateOnly } = await import("../migrate.ts");
         await withElapsedTime(out, "Bringing the database up to date", () =>
           migrateOnly(config, log, flags.distribute === true),
         );
@@ -80,7 +80,7 @@ export const startCommand: AddCommand = (parent, commands) => {
       const { cli } = commands;
       const options = { printsLog: true, command: "start" };
       commands.exitCode = await runOperator(cli, flags, options, async ({ config, log }) => {
-        const { runGateway } = await import("../start.ts");
+        const { runGateway } = await import("../operator/start.ts");
         await runGateway(config, log, cli);
         return EXIT.done;
       });
@@ -122,7 +122,7 @@ function add(project: Command, commands: Commands, form: string, description: st
     const { cli } = commands;
     const options = { printsLog: false, command: ["project", ...args].join(" ") };
     commands.exitCode = await runOperator(cli, flags, options, async ({ config, log, out }) => {
-      const { readProjectCommand, runProjectCommand } = await import("../project.ts");
+      const { readProjectCommand, runProjectCommand } = await import("../operator/project.ts");
       const { systemClock } = await import("../../runtime/clock.ts");
       const asked = readProjectCommand(args);
       if (asked === null) throw new CliError(`Unknown command: project ${args.join(" ")}`, {});

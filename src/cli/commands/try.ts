@@ -8,7 +8,7 @@ import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts
 import { refusedNode } from "../frame/operator.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";
 import { numberFrom, pairsFrom, wholeNumberFrom } from "../frame/values.ts";
-import { trialLines } from "../trial-text.ts";
+import { trialLines } from "../trial/trial-text.ts";
 
 interface TryFlags extends GatewayFlags {
   readonly ageS: number;
@@ -80,7 +80,7 @@ async function tryFiles(
 ): Promise<ExitCode> {
   const tooOld = refusedNode(`try ${definition}`);
   if (tooOld !== null) throw tooOld;
-  const { tryProvider } = await import("../try-provider.ts");
+  const { tryProvider } = await import("../trial/try-provider.ts");
   const { code, text, json } = await tryProvider({
     definition,
     answerFile,

@@ -1,5 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition/definition.ts";
-import { pulse } from "./pulse.ts";
+import { pulse } from "./documents/pulse.ts";
 
 /**
  * The gateway's own fake job API, which responds as Pulse does. The base URL is the default

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { pulse } from "../../../src/providers/catalogue/pulse.ts";
+import { pulse } from "../../../src/providers/catalogue/documents/pulse.ts";
 import { sandbox } from "../../../src/providers/catalogue/sandbox.ts";
 import { providerDefinitionSchema } from "../../../src/providers/definition/definition.ts";
 import { exampleProvider, exampleSource } from "../example-provider.ts";
