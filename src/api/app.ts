@@ -20,7 +20,7 @@ import { limitRefusal } from "./http/limit-refusal.ts";
 import { isList, ListTurns } from "./request/list-turns.ts";
 import type { ApiServices } from "./services.ts";
 import { problemAnswer, refused } from "./http/problem.ts";
-import type { Outcome, Problem, Refusal } from "./http/problem.ts";
+import type { Outcome, Problem, Refusal } from "../core/problem.ts";
 import type { Reply, Route } from "./http/route.ts";
 import type { RateVerdict } from "./request/request-rates.ts";
 import { apiRoutes } from "./routes.ts";

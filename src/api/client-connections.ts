@@ -1,10 +1,5 @@
 import { addressGroup } from "./request/client-address.ts";
 
-/** Something that can be closed: a socket. */
-interface Closable {
-  destroy(): unknown;
-}
-
 export interface ClientConnectionsOptions {
   /** Limit for all clients together. */
   readonly connectionsMax: number;
@@ -24,7 +19,11 @@ interface Client<Connection> {
  * whose request has been in progress longest. So a client that opens thousands closes its own. An
  * IPv6 /64 counts as one address.
  */
-export class ClientConnections<Connection extends Closable> {
+export class ClientConnections<
+  Connection extends {
+    destroy(): unknown;
+  },
+> {
   readonly #options: ClientConnectionsOptions;
   readonly #groupOf = new Map<Connection, string>();
   readonly #clients = new Map<string, Client<Connection>>();

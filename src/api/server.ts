@@ -10,7 +10,7 @@ import type { Timer } from "../runtime/clock.ts";
 import { StartRefusedError } from "../runtime/process/fatal-errors.ts";
 import { ClientConnections, type ClientConnectionsOptions } from "./client-connections.ts";
 import { PROBLEM_TYPE, problem, problemJson } from "./http/problem.ts";
-import type { Problem } from "./http/problem.ts";
+import type { Problem } from "../core/problem.ts";
 import type { Runtime, Service } from "../runtime/runtime.ts";
 
 /** From the first byte of a request to the last, body included. */

@@ -5,14 +5,16 @@ import type { ProblemCode } from "../core/error-codes.ts";
 import { publicId } from "../core/ids/ids.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { readTraceContext } from "../core/trace-context.ts";
-import type { ProviderVersion } from "../providers/compile/provider.ts";
+import type { SubmissionOptions, SubmissionTarget } from "../intake/submission.ts";
+import type { SubmittedJob } from "../providers/submission/recognize.ts";
 import { hashApiKey } from "../runtime/secrets/api-key.ts";
 import { invalidPointers } from "../runtime/settings/invalid-places.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
 import { REQUEST_DEADLINE_MS } from "./app.ts";
 import type { ApiServices } from "./services.ts";
 import { Authenticator, scopeRefusal } from "./http/auth.ts";
-import { type Outcome, type Problem, problemAnswer, type Refusal } from "./http/problem.ts";
+import { problemAnswer } from "./http/problem.ts";
+import type { Outcome, Problem, Refusal } from "../core/problem.ts";
 import { problemOfError } from "./http/unexpected-error.ts";
 import { clientAddress } from "./request/client-address.ts";
 import { subscriptionRequestSchema } from "./subscriptions/schema.ts";
@@ -21,33 +23,6 @@ import {
   validateSubscription,
   type SubscriptionRequest,
 } from "./subscriptions/validate-subscription.ts";
-
-/** The options of a submission besides the job, from its headers. */
-export interface SubmissionOptions {
-  /** Where the events go; null with `inbox` null too to subscribe to nothing. */
-  readonly callbackUrl: string | null;
-  /** The field of the body that it came from, as a JSON Pointer; null for any other place. */
-  readonly callbackField: string | null;
-  readonly inbox: string | null;
-  /** Raw JSON text. */
-  readonly metadata: string | null;
-  readonly events: readonly string[] | null;
-  readonly payload: string | null;
-  readonly deadlineS: number | null;
-  readonly idempotencyKey: string | null;
-}
-
-interface Target {
-  readonly projectId: string;
-  readonly connection: { readonly name: string };
-  readonly known: ProviderVersion;
-}
-
-interface Job {
-  readonly jobId: string;
-  readonly params: Readonly<Record<string, string>>;
-  readonly recognizedBy?: string;
-}
 
 /** The header that a field of a subscription comes from. */
 const HEADER_OF_FIELD: Readonly<Record<string, string>> = {
@@ -69,7 +44,7 @@ const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
 
 /** Takes the place of the job that is not known yet. */
-const UNKNOWN_JOB: Job = { jobId: "-", params: {} };
+const UNKNOWN_JOB = { jobId: "-", params: {} };
 
 /** Takes the place of a callback that is found later, in the body, or of none. */
 const UNKNOWN_INBOX = "unknown";
@@ -96,7 +71,10 @@ export function submitThrough(services: ApiServices, { storeTimeoutMs, isStoppin
       const refusal = scopeRefusal(caller.value, "submit");
       return refusal ?? { ok: true, value: caller.value.projectId };
     },
-    async checkOptions(target: Target, options: SubmissionOptions): Promise<Outcome<null>> {
+    async checkOptions(
+      target: SubmissionTarget,
+      options: SubmissionOptions,
+    ): Promise<Outcome<null>> {
       const isPlaced = options.callbackUrl !== null || options.inbox !== null;
       if (!isPlaced && !saysMore(options)) return { ok: true, value: null };
       const placed = isPlaced ? options : { ...options, inbox: UNKNOWN_INBOX };
@@ -107,9 +85,9 @@ export function submitThrough(services: ApiServices, { storeTimeoutMs, isStoppin
       return problem === null ? { ok: true, value: null } : { ok: false, problem };
     },
     async subscribe(
-      target: Target,
+      target: SubmissionTarget,
       options: SubmissionOptions,
-      job: Job,
+      job: SubmittedJob,
       { headers, requestId }: { readonly headers: HeaderValues; readonly requestId: string },
     ): Promise<Outcome<string>> {
       // An attempt whose outcome is not known may have stored it: the next one finds it by its key.
@@ -200,9 +178,9 @@ function pause(clock: Clock, ms: number): Promise<void> {
 }
 
 function subscriptionRequest(
-  target: Target,
+  target: SubmissionTarget,
   options: SubmissionOptions,
-  job: Job,
+  job: SubmittedJob | typeof UNKNOWN_JOB,
   trace: string | null,
 ): Outcome<SubscriptionRequest> {
   const { callbackUrl, inbox, metadata, events, payload, deadlineS, idempotencyKey } = options;
@@ -232,7 +210,7 @@ function subscriptionRequest(
       idempotencyKey:
         idempotencyKey === null ? null : hash("sha256", `${idempotencyKey}\n${job.jobId}`, "hex"),
       trace,
-      ...(job.recognizedBy !== undefined && { recognizedBy: job.recognizedBy }),
+      ...("recognizedBy" in job && { recognizedBy: job.recognizedBy }),
     },
   };
 }

@@ -5,7 +5,7 @@ import { bearerToken, tooManyRefused, unauthorized } from "./http/auth.ts";
 import type { Client } from "./http/auth.ts";
 import type { ApiServices } from "./services.ts";
 import { refused } from "./http/problem.ts";
-import type { Refusal } from "./http/problem.ts";
+import type { Refusal } from "../core/problem.ts";
 import { defineOpenRoute } from "./http/route.ts";
 import type { Route } from "./http/route.ts";
 import { START_PAGE_HEADERS, startPage } from "./docs/start-page.ts";

@@ -21,12 +21,6 @@ const LOOK_INTERVAL_MS = 75;
 /** For answers that an owner holds back until something happens. */
 const SLOW_LOOK_INTERVAL_MS = 250;
 
-interface OpenQuestion {
-  readonly settle: (answer: string | null) => void;
-  /** Until then an answer is expected any moment. */
-  readonly soonUntilMs: number;
-}
-
 /**
  * Asks the owners of shards for what only their memory has: a row for the question, a command in the
  * mailbox, and the answer in the row. Questions that come while others are stored go together, and one
@@ -36,7 +30,14 @@ export class OwnerQuestions {
   readonly #runtime: Runtime;
   readonly #options: OwnerQuestionsOptions;
   readonly #shares: EqualShares;
-  readonly #open = new Map<string, OpenQuestion>();
+  readonly #open = new Map<
+    string,
+    {
+      readonly settle: (answer: string | null) => void;
+      /** Until then an answer is expected any moment. */
+      readonly soonUntilMs: number;
+    }
+  >();
   #unsent: InspectionRequest[] = [];
   #isSending = false;
   #isLooking = false;

@@ -47,14 +47,6 @@ export async function readProvidersFolder(config: Config): Promise<readonly File
   return definitions;
 }
 
-export interface ProviderSources {
-  readonly config: Config;
-  /** Where this process can be reached from its own machine, for the sandbox. */
-  readonly localUrl: string;
-  /** The operator's own. */
-  readonly definitions: readonly FileDefinition[];
-}
-
 interface ProviderOptions {
   readonly database: Database;
   readonly clock: Clock;
@@ -69,7 +61,17 @@ interface ProviderOptions {
  * differ.
  */
 export async function sharedProviders(
-  { config, localUrl, definitions }: ProviderSources,
+  {
+    config,
+    localUrl,
+    definitions,
+  }: {
+    readonly config: Config;
+    /** Where this process can be reached from its own machine, for the sandbox. */
+    readonly localUrl: string;
+    /** The operator's own. */
+    readonly definitions: readonly FileDefinition[];
+  },
   ports: ProviderOptions,
 ): Promise<SharedProviders> {
   const builtIn = new Map(builtInProviders(localUrl));

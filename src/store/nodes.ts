@@ -28,7 +28,11 @@ const RENEW = template(
     given: Given<
       ProcessIdentity & { id: string; address: string; leaseMs: number; liveJobs: string }
     >,
-  ) => sql<RenewedRow>`
+  ) => sql<{
+    readonly databaseMs: number | null;
+    readonly projectId: string | null;
+    readonly count: number;
+  }>`
 with renewed as (
   insert into ${nodes} (
     ${nameOf(id)}, ${nameOf(address)}, ${nameOf(host)}, ${nameOf(machine)}, ${nameOf(pid)},
@@ -52,12 +56,6 @@ where ${id} <> ${given.id} and ${leaseExpiresAtMs} > now()
 group by key
 `,
 );
-
-interface RenewedRow {
-  readonly databaseMs: number | null;
-  readonly projectId: string | null;
-  readonly count: number;
-}
 
 export interface Renewed {
   /** How many live jobs of each project the other nodes watch, as of their last renewals. */

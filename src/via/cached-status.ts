@@ -5,7 +5,8 @@ import { buildStatusRequest } from "../providers/request/build.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { headerText, type LinksThrough, responseHeaders } from "./forwarded-headers.ts";
 import { outgoingPath } from "./outgoing.ts";
-import type { ObservedJobs, Passage, ViaApi, ViaOutcome } from "./services.ts";
+import type { Outcome } from "../core/problem.ts";
+import type { ObservedJobs, Passage, ViaApi } from "./services.ts";
 
 /** How long a client may have a request held until its job moves. */
 const HELD_MS_MAX = 60_000;
@@ -71,7 +72,7 @@ export class CachedStatuses {
     passage: Passage,
     waitMs: number,
     signal: AbortSignal,
-  ): Promise<ViaOutcome<CachedStatus> | null> {
+  ): Promise<Outcome<CachedStatus> | null> {
     const found = await this.#jobAt(passage);
     if (found === null) return null;
     const { projectId } = passage;

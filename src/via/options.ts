@@ -1,21 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { INBOX_NAME } from "../core/delivery/inbox-target.ts";
+import type { SubmissionOptions } from "../intake/submission.ts";
 import { parameter } from "./key.ts";
 
-/** The client's wishes for the job that it submits. */
-export interface SubmitOptions {
-  /** Where the callback goes; null to subscribe to nothing. */
-  readonly callbackUrl: string | null;
-  /** The field of the body that it came from, as a JSON Pointer; null for any other place. */
-  readonly callbackField: string | null;
-  readonly inbox: string | null;
-  /** Raw JSON text. */
-  readonly metadata: string | null;
-  readonly events: readonly string[] | null;
-  readonly payload: string | null;
-  readonly deadlineS: number | null;
-  readonly idempotencyKey: string | null;
+/** The options of a request, of which those of the submission are subscribed with. */
+export interface ViaOptions extends SubmissionOptions {
   readonly servesStatus: "cached" | "upstream" | null;
 }
 
@@ -26,7 +16,7 @@ export interface InvalidHeader {
 }
 
 export type OptionsReading =
-  | { readonly ok: true; readonly options: SubmitOptions }
+  | { readonly ok: true; readonly options: ViaOptions }
   | { readonly ok: false; readonly invalid: readonly InvalidHeader[] };
 
 export const CALLBACK_PARAMETER = "ringback_callback_url";
@@ -53,7 +43,7 @@ const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
  * Reads the gateway's own headers of a request. A misspelt or empty one is refused: the client would not
  * notice that it had no effect.
  */
-export function readSubmitOptions(
+export function readViaOptions(
   request: Pick<IncomingMessage, "headers" | "headersDistinct">,
   query: string | null,
 ): OptionsReading {
@@ -70,7 +60,7 @@ export function readSubmitOptions(
   const callbackUrl = texts[OWN_HEADERS.callbackUrl] ?? null;
   const inbox = read.inbox();
   const inQuery = query === null ? null : parameter(query, CALLBACK_PARAMETER);
-  const options: SubmitOptions = {
+  const options: ViaOptions = {
     callbackUrl: callbackUrl ?? (inQuery === "" || inbox !== null ? null : inQuery),
     callbackField: null,
     inbox: callbackUrl === null ? inbox : null,

@@ -3,10 +3,10 @@ import type { RequestFailure } from "../core/request-failure.ts";
 import type { Lane } from "../lanes/lane.ts";
 import type { UpstreamAccess } from "../polling/upstream/access.ts";
 import type { InvalidHeader } from "./options.ts";
-import type { ViaProblem } from "./services.ts";
+import type { Problem, Refusal } from "../core/problem.ts";
 
 /** Requests that no API of jobs takes, or that would show a client the credential. */
-export function unsupportedProblem({ method, headers }: IncomingMessage): ViaProblem | null {
+export function unsupportedProblem({ method, headers }: IncomingMessage): Problem | null {
   const { upgrade } = headers;
   // Some clients offer HTTP/2 with every request, which may be passed over.
   if (upgrade !== undefined && !/^h2c?$/i.test(upgrade.trim())) {
@@ -35,10 +35,7 @@ export const NO_KEY =
 
 export const BODY_STALLED = "Nothing more of the body came; nothing was sent upstream.";
 
-export function refused(
-  code: ViaProblem["code"],
-  detail: string,
-): { ok: false; problem: ViaProblem } {
+export function refused(code: Problem["code"], detail: string): Refusal {
   return { ok: false, problem: { code, detail } };
 }
 
@@ -48,7 +45,7 @@ export function invalidHeaders(errors: readonly InvalidHeader[]) {
   return { ok: false as const, problem: { code: "invalid_header" as const, detail, errors } };
 }
 
-export function tooManyAtOnce(allowed: number): ViaProblem {
+export function tooManyAtOnce(allowed: number): Problem {
   return {
     code: "project_limit_exceeded",
     detail:
@@ -63,7 +60,7 @@ export function tooManyAtOnce(allowed: number): ViaProblem {
 export function busy(
   { pausedUntilMs }: Pick<Lane<unknown>, "pausedUntilMs">,
   { nowMs, waitedMs }: { readonly nowMs: number; readonly waitedMs: number },
-): ViaProblem {
+): Problem {
   const waitMs = pausedUntilMs === Infinity ? 0 : pausedUntilMs - nowMs;
   return {
     code: "upstream_busy",
@@ -75,7 +72,7 @@ export function busy(
 export function problemOfFailure(
   { code, message }: RequestFailure,
   access: UpstreamAccess,
-): ViaProblem {
+): Problem {
   const isLate = code === "response_timeout" || code === "connect_timeout";
   return {
     code: isLate ? "upstream_timeout" : "upstream_failed",

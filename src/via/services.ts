@@ -1,7 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import type { HeaderValues } from "../core/job/retry-after.ts";
-import type { ProblemCode } from "../core/error-codes.ts";
+import type { Outcome, Problem } from "../core/problem.ts";
 import type { ProjectLimits } from "../core/limits/project-limits.ts";
+import type { SubmissionTarget } from "../intake/submission.ts";
 import type {
   RelayedExchange,
   RelayedRequest,
@@ -16,37 +17,13 @@ import type { StoredConnection } from "../store/connections/load-connections.ts"
 import type { SubmittedJob } from "../providers/submission/recognize.ts";
 import type { ViaAddress } from "./address.ts";
 import type { PresentedKey } from "./key.ts";
-import type { SubmitOptions } from "./options.ts";
-
-/** Something that the client hears of instead of the upstream's answer. */
-export interface ViaProblem {
-  readonly code: ProblemCode;
-  readonly detail: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly extensions?: Readonly<Record<string, unknown>>;
-  readonly errors?: readonly {
-    readonly header?: string;
-    readonly pointer?: string;
-    readonly detail: string;
-  }[];
-}
-
-export type ViaOutcome<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly problem: ViaProblem };
-
-/** On whose behalf a request is passed on, and to where. */
-export interface ViaTarget {
-  readonly projectId: string;
-  readonly connection: StoredConnection;
-  readonly known: ProviderVersion;
-}
+import type { ViaOptions } from "./options.ts";
 
 /** A request that may be passed on. */
-export interface Passage extends ViaTarget {
+export interface Passage extends SubmissionTarget {
   readonly address: ViaAddress;
   readonly presented: PresentedKey;
-  readonly options: SubmitOptions;
+  readonly options: ViaOptions;
   readonly upstream: Upstream;
   readonly access: UpstreamAccess;
 }
@@ -54,27 +31,24 @@ export interface Passage extends ViaTarget {
 /** The parts of the API that are used here: authenticating keys, subscribing and writing problems. */
 export interface ViaApi {
   /** Whom the key speaks for, if it may send requests through the gateway. */
-  authenticate(
-    key: string,
-    request: IncomingMessage,
-  ): ViaOutcome<string> | Promise<ViaOutcome<string>>;
+  authenticate(key: string, request: IncomingMessage): Outcome<string> | Promise<Outcome<string>>;
   /** Whether a subscription with these options could be made, whatever the job. */
-  checkOptions(target: ViaTarget, options: SubmitOptions): Promise<ViaOutcome<null>>;
+  checkOptions(target: SubmissionTarget, options: ViaOptions): Promise<Outcome<null>>;
   /** Stores a subscription to a job. Resolves with its public id once it is committed. */
   subscribe(
-    target: ViaTarget,
-    options: SubmitOptions,
+    target: SubmissionTarget,
+    options: ViaOptions,
     job: SubmittedJob,
     /** `requestId` is another for each request, however often storing it is tried. */
     request: { readonly headers: HeaderValues; readonly requestId: string },
-  ): Promise<ViaOutcome<string>>;
+  ): Promise<Outcome<string>>;
   /** Takes one of the requests that the project may have waiting; to be left when it is had. */
-  readonly enterWait: (projectId: string, signal: AbortSignal) => Promise<ViaOutcome<null>>;
+  readonly enterWait: (projectId: string, signal: AbortSignal) => Promise<Outcome<null>>;
   readonly leaveWait: (projectId: string) => void;
   /** The problem that an unexpected error is answered with. */
-  problemOf(error: unknown): ViaProblem;
+  problemOf(error: unknown): Problem;
   render(
-    problem: ViaProblem,
+    problem: Problem,
     requestId: string,
   ): {
     readonly status: number;

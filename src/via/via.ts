@@ -19,9 +19,11 @@ import { headerText, type LinksThrough } from "./forwarded-headers.ts";
 import { heldAnswersBudget, readableBody } from "./held-answer.ts";
 import { findKey, isPlaceOf, placeText } from "./key.ts";
 import { type LaneTurn, LaneTurns } from "./lane-turns.ts";
-import { readSubmitOptions } from "./options.ts";
+import { readViaOptions } from "./options.ts";
 import { outgoingRequest, pathTemplate, signedRequest, upstreamUrl } from "./outgoing.ts";
-import type { Passage, ViaOutcome, ViaServices, ViaProblem, ViaTarget } from "./services.ts";
+import type { Outcome, Problem } from "../core/problem.ts";
+import type { SubmissionTarget } from "../intake/submission.ts";
+import type { Passage, ViaServices } from "./services.ts";
 import {
   BODY_STALLED,
   busy,
@@ -141,7 +143,7 @@ export class Via {
   }
 
   /** Everything that can be refused before anything is sent upstream. */
-  async #prepare(request: IncomingMessage): Promise<ViaOutcome<Passage>> {
+  async #prepare(request: IncomingMessage): Promise<Outcome<Passage>> {
     const unsupported = unsupportedProblem(request);
     if (unsupported !== null) return { ok: false, problem: unsupported };
     const reading = readViaAddress(request.url ?? "");
@@ -158,7 +160,7 @@ export class Via {
       const { name } = target.value.known.provider;
       return refused("unauthorized", `Send the API key ${placeText(auth)}, as ${name} has it.`);
     }
-    const options = readSubmitOptions(request, address.query);
+    const options = readViaOptions(request, address.query);
     if (!options.ok) return invalidHeaders(options.invalid);
     const checked = await this.#services.api.checkOptions(target.value, options.options);
     if (!checked.ok) return checked;
@@ -171,7 +173,7 @@ export class Via {
   }
 
   /** A provider's connection `default`, or any by its id. */
-  async #findTarget(projectId: string, name: string): Promise<ViaOutcome<ViaTarget>> {
+  async #findTarget(projectId: string, name: string): Promise<Outcome<SubmissionTarget>> {
     const { connections, providers } = this.#services;
     const id = parsePublicId("connection", name);
     const byId = id === null ? null : connections.get(id);
@@ -192,7 +194,7 @@ export class Via {
     return { ok: true, value: { projectId, connection, known } };
   }
 
-  #reach(of: Omit<Passage, "upstream" | "access">): ViaOutcome<Passage> {
+  #reach(of: Omit<Passage, "upstream" | "access">): Outcome<Passage> {
     const upstream = this.#services.upstreamOf(of.connection.id);
     const versionId = of.known.version?.id ?? null;
     const access = upstream.accessOf(versionId);
@@ -270,7 +272,7 @@ export class Via {
     request: IncomingMessage,
     response: ServerResponse,
     visit: Visit,
-  ): Promise<ViaOutcome<PlacedPassage>> {
+  ): Promise<Outcome<PlacedPassage>> {
     const arrived = arrivedBody(request);
     if (arrived !== null) visit.arrivedBytes = arrived.length;
     else if (hasBody(request)) {
@@ -400,7 +402,7 @@ export class Via {
     request: IncomingMessage,
     response: ServerResponse,
     visit: Visit,
-    problem: ViaProblem,
+    problem: Problem,
   ): void {
     const { status, headers, body } = this.#services.api.render(problem, visit.requestId);
     if (!response.headersSent && !response.destroyed) {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Authenticator, type Caller } from "../../src/api/http/auth.ts";
-import type { Outcome } from "../../src/api/http/problem.ts";
+import type { Outcome } from "../../src/core/problem.ts";
 import { RefusedKeys } from "../../src/api/request/refused-keys.ts";
 import { newApiKey } from "../../src/runtime/secrets/api-key.ts";
 import { ApiFixture } from "./api-fixture.ts";

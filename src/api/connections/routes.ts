@@ -35,7 +35,7 @@ import { stockRefusal } from "../http/limit-refusal.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import type { ApiServices } from "../services.ts";
 import { problemOfParts, refused } from "../http/problem.ts";
-import type { Problem, Refusal } from "../http/problem.ts";
+import type { Problem, Refusal } from "../../core/problem.ts";
 import { defineRoute, notFound } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 import { DEFAULT_CONNECTION } from "../subscriptions/schema.ts";

@@ -15,7 +15,7 @@ import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import { limitRefusal, stockRefusal } from "../http/limit-refusal.ts";
 import type { ApiServices } from "../services.ts";
-import type { Refusal } from "../http/problem.ts";
+import type { Refusal } from "../../core/problem.ts";
 import { redeliveryPageSchema, redeliveryRequestSchema, redeliverySchema } from "./schema.ts";
 import { defineRoute, notFound, type Route } from "../http/route.ts";
 import { withinTransaction } from "../../store/db/database.ts";

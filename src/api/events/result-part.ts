@@ -58,17 +58,15 @@ export function eventResultPartRoute(): Route {
   });
 }
 
-interface TextPart {
-  /** Null for content that is no text. */
-  readonly text: string | null;
-  readonly hasMore: boolean;
-}
-
 async function partOf(
   database: Database,
   result: StoredResult,
   number: number,
-): Promise<TextPart | null> {
+): Promise<{
+  /** Null for content that is no text. */
+  readonly text: string | null;
+  readonly hasMore: boolean;
+} | null> {
   if (result.text !== null) return number === 1 ? { text: result.text, hasMore: false } : null;
   const { shardId, eventId } = result;
   const found = await findPartWithNext(database, { shardId, eventId, number });

@@ -12,7 +12,7 @@ import { limitRefusal } from "../http/limit-refusal.ts";
 import { PagedBodies, type PagedRefusal } from "../http/paged-body.ts";
 import type { ApiServices } from "../services.ts";
 import { refused } from "../http/problem.ts";
-import type { Refusal } from "../http/problem.ts";
+import type { Refusal } from "../../core/problem.ts";
 import { anyJsonSchema, eventPageSchema, eventSchema } from "../http/response-schemas.ts";
 import {
   defineLinkedRoute,

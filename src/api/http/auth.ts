@@ -5,7 +5,7 @@ import type { Scope } from "../../core/scopes.ts";
 import { addressGroup } from "../request/client-address.ts";
 import type { ApiMetrics, ApiServices, AuthenticationFailure } from "../services.ts";
 import { refused } from "./problem.ts";
-import type { Outcome, Refusal } from "./problem.ts";
+import type { Outcome, Refusal } from "../../core/problem.ts";
 import type { LinkVerdict } from "../../runtime/secrets/result-links.ts";
 
 /** The holder of an API key. */

@@ -15,7 +15,8 @@ import {
 } from "../../store/projects/idempotent-answers.ts";
 import type { ApiServices } from "../services.ts";
 import type { Answer } from "./answer.ts";
-import { type Outcome, problemOfParts, type Refusal, refused } from "./problem.ts";
+import { problemOfParts, refused } from "./problem.ts";
+import type { Outcome, Refusal } from "../../core/problem.ts";
 import {
   type BodyDescription,
   defineRoute,

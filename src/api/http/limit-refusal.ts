@@ -4,7 +4,7 @@ import type { Database } from "../../store/db/database.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { countStored, type StoredLimitName } from "../../store/sql/stored-counts.ts";
 import { refused } from "./problem.ts";
-import type { Refusal } from "./problem.ts";
+import type { Refusal } from "../../core/problem.ts";
 
 interface AtLimit {
   readonly projectId: string;

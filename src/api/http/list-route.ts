@@ -3,7 +3,7 @@ import type { ProblemCode } from "../../core/error-codes.ts";
 import type { Page } from "../../store/sql/page.ts";
 import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
 import { jsonAnswer, pageAnswer } from "./answer.ts";
-import type { Refusal } from "./problem.ts";
+import type { Refusal } from "../../core/problem.ts";
 import {
   defineRoute,
   notFound,

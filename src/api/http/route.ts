@@ -9,7 +9,7 @@ import type { Scope } from "../../core/scopes.ts";
 import type { Answer } from "./answer.ts";
 import type { Caller, Client } from "./auth.ts";
 import { invalidBodyParts, invalidQueryParts, problemOfParts, refused } from "./problem.ts";
-import type { InvalidPart, Outcome, Refusal } from "./problem.ts";
+import type { InvalidPart, Outcome, Refusal } from "../../core/problem.ts";
 import { readJsonBody } from "../request/request-body.ts";
 
 /** The groups of the documentation, in its order. Each operation belongs to one. */

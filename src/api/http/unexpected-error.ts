@@ -7,7 +7,7 @@ import {
   NotBegunInTimeError,
 } from "../../store/db/errors.ts";
 import { problem } from "./problem.ts";
-import type { Problem } from "./problem.ts";
+import type { Problem } from "../../core/problem.ts";
 
 /** Progress of a request when it failed. */
 export interface FailedRequest {

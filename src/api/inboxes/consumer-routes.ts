@@ -17,7 +17,7 @@ import type { ApiServices } from "../services.ts";
 import { jsonAnswer, NO_CONTENT, type Answer, isoTime } from "../http/answer.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { problemOfParts } from "../http/problem.ts";
-import type { Outcome, Refusal } from "../http/problem.ts";
+import type { Outcome, Refusal } from "../../core/problem.ts";
 import { defineRoute, type Route, type RouteRequest } from "../http/route.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import { cursorOf, type FoundInbox, noSuchConsumer, noSuchInbox, positionOf } from "./reader.ts";

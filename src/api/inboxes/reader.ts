@@ -8,7 +8,7 @@ import type { InboxName } from "../../store/inboxes/place-messages.ts";
 import { type MessagePage, readMessages } from "../../store/inboxes/read-messages.ts";
 import type { ApiServices } from "../services.ts";
 import { problemOfParts, refused } from "../http/problem.ts";
-import type { InvalidPart, Outcome, Refusal } from "../http/problem.ts";
+import type { InvalidPart, Outcome, Refusal } from "../../core/problem.ts";
 import { NAME_RULE } from "./schema.ts";
 import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
 import type { Release } from "../../delivery/waits/consumer-claims.ts";

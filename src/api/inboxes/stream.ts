@@ -5,7 +5,7 @@ import { withDeadline } from "../../runtime/request-deadline.ts";
 import type { Database } from "../../store/db/database.ts";
 import type { ApiServices } from "../services.ts";
 import type { Client } from "../http/auth.ts";
-import type { Outcome } from "../http/problem.ts";
+import type { Outcome } from "../../core/problem.ts";
 import { defineRoute, type Route } from "../http/route.ts";
 import type { WaitingRequests } from "../request/waiting-requests.ts";
 import type { FoundInbox, InboxReader, ReadPage } from "./reader.ts";

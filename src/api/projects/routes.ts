@@ -12,7 +12,7 @@ import { jsonAnswer, isoTime } from "../http/answer.ts";
 import { auditedRequest, changedFields } from "./audit-log.ts";
 import type { ApiServices } from "../services.ts";
 import { problemOfParts } from "../http/problem.ts";
-import type { Outcome } from "../http/problem.ts";
+import type { Outcome } from "../../core/problem.ts";
 import { projectChangeSchema, projectSchema } from "./schema.ts";
 import { defineRoute, notFound } from "../http/route.ts";
 import type { Reply, Route } from "../http/route.ts";

@@ -5,7 +5,7 @@ import { readDefinition } from "../../providers/compile/read-definition.ts";
 import { unexpectedHosts } from "../../providers/compile/hosts.ts";
 import type { UrlCheck } from "../../outbound/guard/url-check.ts";
 import { problemOfParts } from "../http/problem.ts";
-import type { InvalidPart, Outcome, Refusal } from "../http/problem.ts";
+import type { InvalidPart, Outcome, Refusal } from "../../core/problem.ts";
 
 /** A usable definition, and the text to store. */
 export interface UsableDefinition {

@@ -1,7 +1,7 @@
 import { missingParams, refusedUrlParams } from "../../providers/request/build.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import { jsonPointer } from "../../runtime/settings/invalid-places.ts";
-import type { InvalidPart } from "../http/problem.ts";
+import type { InvalidPart } from "../../core/problem.ts";
 import type { ApiServices } from "../services.ts";
 
 /** As many names as a person would read. */

@@ -14,7 +14,8 @@ import { jsonAnswer, NO_CONTENT, pageAnswer, isoTime } from "../http/answer.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import { auditedRequest } from "../projects/audit-log.ts";
 import type { ApiServices } from "../services.ts";
-import { type Refusal, refused } from "../http/problem.ts";
+import { refused } from "../http/problem.ts";
+import type { Refusal } from "../../core/problem.ts";
 import { readNamedDefinition } from "./definition.ts";
 import {
   definitionBodySchema,

@@ -15,7 +15,8 @@ import {
 import { jsonAnswer } from "../http/answer.ts";
 import { paramFaults, urlFaults } from "./provider-faults.ts";
 import type { ApiServices } from "../services.ts";
-import { type Outcome, problemOfParts, refused } from "../http/problem.ts";
+import { problemOfParts, refused } from "../http/problem.ts";
+import type { Outcome } from "../../core/problem.ts";
 import { readNamedDefinition } from "./definition.ts";
 import { noSuchProvider } from "./routes.ts";
 import { providerTrialSchema, type TrialRequest, trialRequestSchema } from "./schema.ts";

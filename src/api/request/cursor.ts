@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { problemOfParts } from "../http/problem.ts";
-import type { Outcome, Refusal } from "../http/problem.ts";
+import type { Outcome, Refusal } from "../../core/problem.ts";
 
 const UUID_BYTES = 16;
 const CHECK_BYTES = 8;

@@ -1,17 +1,15 @@
 import { z } from "@hono/zod-openapi";
 
-interface EntryProblem {
-  /** Null when it concerns all entries. */
-  readonly name: string | null;
-  readonly detail: string;
-}
-
 /**
  * An object of strings, validated as a whole by `findProblems`. Zod's own record would silently
  * drop a key named `__proto__`, and describe each of a hundred thousand wrong entries.
  */
 export function recordOfStrings(
-  findProblems: (record: Readonly<Record<string, unknown>>) => readonly EntryProblem[],
+  findProblems: (record: Readonly<Record<string, unknown>>) => readonly {
+    /** Null when it concerns all entries. */
+    readonly name: string | null;
+    readonly detail: string;
+  }[],
 ) {
   return z
     .custom<Readonly<Record<string, string>>>(isObject, {

@@ -1,7 +1,7 @@
 import { weighJson } from "../../core/json/json-weight.ts";
 import { locateJsonError } from "../../core/json/json-syntax.ts";
 import { refused } from "../http/problem.ts";
-import type { Outcome, Refusal } from "../http/problem.ts";
+import type { Outcome, Refusal } from "../../core/problem.ts";
 
 /** A body as received and as parsed: raw parts are sliced from the text. */
 export interface JsonBody {

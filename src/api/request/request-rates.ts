@@ -2,7 +2,7 @@ import type { ProjectLimits } from "../../core/limits/project-limits.ts";
 import { TokenBucket } from "../../lanes/token-bucket.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
-import type { Refusal } from "../http/problem.ts";
+import type { Refusal } from "../../core/problem.ts";
 
 /** Lets a project with a limit of one request a second still open a page that makes a few. */
 const BURST_MIN = 10;

@@ -2,7 +2,7 @@ import type { ProjectLimits } from "../../core/limits/project-limits.ts";
 import { FairSemaphore } from "../../lanes/shares/fair-semaphore.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
-import type { Refusal } from "../http/problem.ts";
+import type { Refusal } from "../../core/problem.ts";
 
 /** How long a request queues before it may wait: most waits end within a minute. */
 const TURN_MS_MAX = 2_000;

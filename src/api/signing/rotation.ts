@@ -12,7 +12,8 @@ import type { ApiServices } from "../services.ts";
 import { type Answer, isoTime } from "../http/answer.ts";
 import { defineCreatingRoute } from "../http/creating-route.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
-import { type Refusal, refused } from "../http/problem.ts";
+import { refused } from "../http/problem.ts";
+import type { Refusal } from "../../core/problem.ts";
 import type { Route, RouteDescription } from "../http/route.ts";
 import { auditedRequest } from "../projects/audit-log.ts";
 

@@ -5,7 +5,7 @@ import { isNotBegun, isTransient, NotBegunInTimeError } from "../../store/db/err
 import { jsonAnswer } from "../http/answer.ts";
 import type { ApiServices } from "../services.ts";
 import { invalidBodyParts, problemJson, problemOfParts } from "../http/problem.ts";
-import type { Outcome, Problem } from "../http/problem.ts";
+import type { Outcome, Problem } from "../../core/problem.ts";
 import { isObject } from "../request/record-of-strings.ts";
 import type { Reply, RequestScope } from "../http/route.ts";
 import { isIdempotencyKey } from "../http/creating-route.ts";

@@ -8,7 +8,7 @@ import { isNotBegun, isTransient, NotBegunInTimeError } from "../../store/db/err
 import type { SubscriptionRecord } from "../../store/subscriptions/subscription-record.ts";
 import type { ApiServices } from "../services.ts";
 import { refused } from "../http/problem.ts";
-import type { Outcome, Refusal } from "../http/problem.ts";
+import type { Outcome, Refusal } from "../../core/problem.ts";
 import type { RequestScope } from "../http/route.ts";
 import { validateSubscription } from "./validate-subscription.ts";
 import type { SubscriptionRequest, ValidationContext } from "./validate-subscription.ts";

@@ -9,7 +9,8 @@ import type { Provider, ProviderVersion } from "../../providers/compile/provider
 import type { ProblemCode, Warning } from "../../core/error-codes.ts";
 import { paramFaults, unknownProviderDetail, urlFaults } from "../providers/provider-faults.ts";
 import type { ApiServices } from "../services.ts";
-import { type InvalidPart, type Outcome, problemOfParts, type Refusal } from "../http/problem.ts";
+import { problemOfParts } from "../http/problem.ts";
+import type { InvalidPart, Outcome, Refusal } from "../../core/problem.ts";
 import { DEFAULT_CONNECTION, DEFAULT_PROVIDER, type SubscriptionBody } from "./schema.ts";
 import type { AcceptRequest } from "../../store/writes/accept-subscriptions.ts";
 

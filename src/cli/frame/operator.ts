@@ -12,16 +12,6 @@ export interface OperatorRun {
   readonly out: Output;
 }
 
-export interface OperatorOptions {
-  /**
-   * Whether the log is what the command prints, at the level and in the format of the settings. If not,
-   * warnings go to standard error, where a failure is one plain message.
-   */
-  readonly printsLog: boolean;
-  /** The command, to be shown with a Node that will do. */
-  readonly command: string;
-}
-
 const NODE_MAJOR_MIN = 24;
 
 /**
@@ -30,7 +20,18 @@ const NODE_MAJOR_MIN = 24;
 export async function runOperator(
   cli: Cli,
   flags: CommonFlags,
-  { printsLog, command }: OperatorOptions,
+  {
+    printsLog,
+    command,
+  }: {
+    /**
+     * Whether the log is what the command prints, at the level and in the format of the settings. If not,
+     * warnings go to standard error, where a failure is one plain message.
+     */
+    readonly printsLog: boolean;
+    /** The command, to be shown with a Node that will do. */
+    readonly command: string;
+  },
   work: (run: OperatorRun) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const out = new Output(cli, { isJson: flags.json === true });

@@ -34,11 +34,6 @@ interface Column {
   readonly kind: CellKind;
 }
 
-interface CsvRecord {
-  readonly record: readonly string[];
-  readonly info: { readonly lines: number };
-}
-
 const REPLACEMENT = "\u{fffd}";
 
 /**
@@ -58,7 +53,10 @@ export async function* csvRows(input: Readable): AsyncGenerator<Row> {
   let columns: readonly Column[] | null = null;
   let lines = 0;
   try {
-    for await (const { record, info } of parser as AsyncIterable<CsvRecord>) {
+    for await (const { record, info } of parser as AsyncIterable<{
+      readonly record: readonly string[];
+      readonly info: { readonly lines: number };
+    }>) {
       const line = lines + 1;
       lines = info.lines;
       // An empty line, which would have a cell otherwise.

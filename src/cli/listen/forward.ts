@@ -1,12 +1,6 @@
 import { request as requestHttp, type IncomingMessage } from "node:http";
 import { request as requestHttps } from "node:https";
 
-/** A message as it goes to a receiver. */
-export interface ForwardedMessage {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
 /** The receiver's response. Times in milliseconds. */
 export type ForwardOutcome = { readonly durationMs: number } & (
   | { readonly status: number; readonly excerpt: string }
@@ -29,7 +23,13 @@ const EXCERPT_CHARACTERS_MAX = 2_000;
  * the callback. Never rejects, and never follows a redirect.
  */
 export function forward(
-  { headers, body }: ForwardedMessage,
+  {
+    headers,
+    body,
+  }: {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+  },
   { url, headers: more, timeoutMs, isInsecure }: ForwardOptions,
 ): Promise<ForwardOutcome> {
   const startedAt = performance.now();

@@ -15,7 +15,15 @@ const STATEMENT_TIMEOUT_MS = 15_000;
  * @param applicationName shown by `pg_stat_activity`
  */
 export async function withOperatorDatabase<T>(
-  { config, log, applicationName }: OperatorDatabaseOptions,
+  {
+    config,
+    log,
+    applicationName,
+  }: {
+    readonly config: Config;
+    readonly log: Log;
+    readonly applicationName: string;
+  },
   work: (database: Database) => Promise<T>,
 ): Promise<T> {
   const started: { stop(): Promise<void> }[] = [];
@@ -33,12 +41,6 @@ export async function withOperatorDatabase<T>(
   } finally {
     for (const part of started.toReversed()) await part.stop();
   }
-}
-
-export interface OperatorDatabaseOptions {
-  readonly config: Config;
-  readonly log: Log;
-  readonly applicationName: string;
 }
 
 async function databaseUrl(

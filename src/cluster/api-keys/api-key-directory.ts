@@ -26,11 +26,6 @@ const UNKNOWN_MAX = 5_000;
 const ADDRESSES_MAX = 20_000;
 const LOOKUP_DEADLINE_MS = 5_000;
 
-interface Remembered {
-  readonly key: KnownApiKey;
-  readonly readAtMs: number;
-}
-
 export interface ApiKeyDirectoryOptions {
   /** Signals that API keys may have changed. */
   readonly changes?: ChangeSignal | undefined;
@@ -46,7 +41,10 @@ export interface ApiKeyDirectoryOptions {
 export class ApiKeyDirectory extends Refresher<KnownApiKey> {
   readonly #runtime: Runtime;
   readonly #options: ApiKeyDirectoryOptions;
-  readonly #known = new SharedCache<Remembered>(KEYS_MAX);
+  readonly #known = new SharedCache<{
+    readonly key: KnownApiKey;
+    readonly readAtMs: number;
+  }>(KEYS_MAX);
   /** How long each hash counts as unknown. */
   readonly #unknown = new Map<string, number>();
   /** From which a valid key was used, so that a flood from others can't shut them out. */

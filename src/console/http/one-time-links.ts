@@ -5,15 +5,16 @@ const TTL_MS = 15 * 60_000;
 const LINKS_MAX = 16;
 const TOKEN_BYTES = 24;
 
-interface OneTimeLink {
-  readonly keyHash: string;
-  readonly expiresAtMs: number;
-}
-
 /** Links that sign in once, within minutes, and on this node only: in memory, by the hash of their tokens. */
 export class OneTimeLinks {
   readonly #clock: Clock;
-  readonly #links = new Map<string, OneTimeLink>();
+  readonly #links = new Map<
+    string,
+    {
+      readonly keyHash: string;
+      readonly expiresAtMs: number;
+    }
+  >();
 
   constructor(clock: Clock) {
     this.#clock = clock;

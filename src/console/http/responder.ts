@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { html } from "hono/html";
 import { Authenticator, scopeRefusal } from "../../api/http/auth.ts";
 import type { ConsoleLink } from "../../api/console-links/link.ts";
-import type { Problem } from "../../api/http/problem.ts";
+import type { Problem } from "../../core/problem.ts";
 import { problemOfError } from "../../api/http/unexpected-error.ts";
 import { PROBLEMS } from "../../core/error-codes.ts";
 import { hashApiKey } from "../../runtime/secrets/api-key.ts";

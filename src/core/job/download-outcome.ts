@@ -22,23 +22,23 @@ const FINAL_FAILURES: ReadonlySet<string> = new Set([
   "body_too_large",
 ]);
 
-/** How the attempts went so far. */
-export interface DownloadsSoFar {
-  /** 1 after the first. */
-  readonly attempts: number;
-  /** Since the first began. */
-  readonly tookMs: number;
-  /** An earlier one got some of the result: a link that is good for one download may be used up by it. */
-  readonly brokeOffBefore: boolean;
-}
-
 /** Whether an answer of this status is a whole result: not one that is still to come, nor a part. */
 export function isWholeDownload(status: number): boolean {
   return status >= 200 && status <= 299 && status !== 202 && status !== 206;
 }
 
 /** The next step after an attempt that brought no result. */
-export function decideAfterDownload(outcome: DownloadAttempt, soFar: DownloadsSoFar): DownloadStep {
+export function decideAfterDownload(
+  outcome: DownloadAttempt,
+  soFar: {
+    /** 1 after the first. */
+    readonly attempts: number;
+    /** Since the first began. */
+    readonly tookMs: number;
+    /** An earlier one got some of the result: a link that is good for one download may be used up by it. */
+    readonly brokeOffBefore: boolean;
+  },
+): DownloadStep {
   const reason = reasonOf(outcome) + (soFar.brokeOffBefore ? AFTER_BREAK : "");
   const afterMs = WAITS_MS[soFar.attempts - 1];
   const isOver = afterMs === undefined || soFar.tookMs > TRIED_FOR_MS_MAX;

@@ -68,12 +68,6 @@ const SYSTEM_TTL_S = 5;
 const NAMES_MAX = 10_000;
 const FAILURES_MAX = 10_000;
 
-interface FoundName {
-  readonly addresses: readonly string[];
-  readonly freshUntilMs: number;
-  readonly staleUntilMs: number;
-}
-
 interface Failure {
   readonly error: NameLookupError;
   readonly untilMs: number;
@@ -88,7 +82,11 @@ export class NameResolver {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: NameResolverOptions;
   /** In the order of their last answers. */
-  readonly #found = new SharedCache<FoundName>(NAMES_MAX);
+  readonly #found = new SharedCache<{
+    readonly addresses: readonly string[];
+    readonly freshUntilMs: number;
+    readonly staleUntilMs: number;
+  }>(NAMES_MAX);
   readonly #failures = new SharedCache<Failure>(FAILURES_MAX);
   readonly #inProgress = new Map<string, Promise<readonly string[]>>();
 

@@ -2,12 +2,6 @@ import { readFile, stat } from "node:fs/promises";
 import { isIP } from "node:net";
 import type { Clock } from "../../runtime/clock.ts";
 
-export interface ResolverFilesOptions {
-  readonly clock: Clock;
-  readonly hostsPath?: string;
-  readonly resolvConfPath?: string;
-}
-
 /** How names are completed, from /etc/resolv.conf. */
 export interface SearchRules {
   /** Domains to append, in order. */
@@ -30,7 +24,15 @@ export class ResolverFiles {
   readonly #hosts: WatchedFile<ReadonlyMap<string, readonly string[]>>;
   readonly #rules: WatchedFile<SearchRules>;
 
-  constructor({ clock, hostsPath, resolvConfPath }: ResolverFilesOptions) {
+  constructor({
+    clock,
+    hostsPath,
+    resolvConfPath,
+  }: {
+    readonly clock: Clock;
+    readonly hostsPath?: string;
+    readonly resolvConfPath?: string;
+  }) {
     this.#hosts = new WatchedFile(clock, hostsPath ?? HOSTS_PATH, readHosts, new Map());
     this.#rules = new WatchedFile(clock, resolvConfPath ?? RESOLV_CONF_PATH, readRules, NO_SEARCH);
   }

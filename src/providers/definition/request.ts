@@ -71,13 +71,16 @@ const urlParam = paramName
       "connection's own host, the host of base_url and allowed_hosts, nowhere else.",
   );
 
-interface RequestLike {
-  readonly method: string;
-  readonly path?: string | undefined;
-  readonly body?: unknown;
-}
-
-function checkRequest(request: RequestLike, urlField: string, isUrl: boolean, context: IssueSink) {
+function checkRequest(
+  request: {
+    readonly method: string;
+    readonly path?: string | undefined;
+    readonly body?: unknown;
+  },
+  urlField: string,
+  isUrl: boolean,
+  context: IssueSink,
+) {
   const issue = (message: string, path: PropertyKey[]): void =>
     context.addIssue({ code: "custom", message, path });
   if (isUrl === (request.path !== undefined)) {

@@ -203,18 +203,20 @@ function refusalOf(link: string, { problem }: Refusal): Refusal {
   return { kind: "refused", problem: refusedLink(link, problem) };
 }
 
-interface BuildingFacts {
-  /** Replaces the path. */
-  readonly url: string | null;
-  readonly extraQuery: string;
-  readonly nowMs: number;
-}
-
 function build(
   target: PreparedTarget,
   prepared: PreparedRequest,
   values: TemplateValues,
-  { url, extraQuery, nowMs }: BuildingFacts,
+  {
+    url,
+    extraQuery,
+    nowMs,
+  }: {
+    /** Replaces the path. */
+    readonly url: string | null;
+    readonly extraQuery: string;
+    readonly nowMs: number;
+  },
 ): RequestBuilding {
   const { request, sign, authQuery } = prepared;
   let origin = target.origin;

@@ -18,15 +18,17 @@ export interface SandboxJob {
   downloaded: boolean;
 }
 
-export interface JobProgress {
-  readonly total: number;
-  readonly completed: number;
-  readonly failed: number;
-}
-
 export type JobState =
   | { readonly status: "pending" }
-  | { readonly status: "processing"; readonly sinceMs: number; readonly progress: JobProgress }
+  | {
+      readonly status: "processing";
+      readonly sinceMs: number;
+      readonly progress: {
+        readonly total: number;
+        readonly completed: number;
+        readonly failed: number;
+      };
+    }
   | {
       readonly status: "completed" | "failed" | "canceled" | "expired";
       readonly endedAtMs: number;

@@ -42,15 +42,16 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
-interface Life {
-  readonly endsAt: number;
-  idleSince: number;
-}
-
 export class ConnectionPool {
   readonly #options: ConnectionPoolOptions;
   /** All open connections of this generation, in use or idle. */
-  #lives = new Map<Connection, Life>();
+  #lives = new Map<
+    Connection,
+    {
+      readonly endsAt: number;
+      idleSince: number;
+    }
+  >();
   /** In use, but of a generation that was replaced: closed when given back. */
   readonly #outdated = new Set<Connection>();
   #idle: Connection[] = [];

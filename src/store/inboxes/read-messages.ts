@@ -4,14 +4,11 @@ import type { LoadedDelivery } from "../deliveries/load-deliveries.ts";
 import { MESSAGE_COLUMNS, messageOf, type MessageRow } from "../subscriptions/find-ending.ts";
 import type { InboxName } from "./place-messages.ts";
 
-/** A message with its position in the inbox. */
-export interface PlacedMessage {
-  readonly position: number;
-  readonly message: LoadedDelivery;
-}
-
 export interface MessagePage {
-  readonly messages: readonly PlacedMessage[];
+  readonly messages: readonly {
+    readonly position: number;
+    readonly message: LoadedDelivery;
+  }[];
   /** More messages follow. */
   readonly hasMore: boolean;
   /** Some stored messages have no position yet. */

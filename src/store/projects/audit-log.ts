@@ -19,13 +19,6 @@ export type AuditActor =
 export type AuditNote = Pick<AuditEntry, "projectId" | "action" | "subject"> &
   Partial<Pick<AuditEntry, "details">>;
 
-export interface AuditServices {
-  readonly actor: AuditActor;
-  /** Creates the ids of entries. */
-  readonly newId: () => string;
-  readonly log: { info(fields: object, message: string): void };
-}
-
 const NOTE = statement((orm, given: Given<Omit<AuditEntry, "createdAtMs">>) =>
   orm.insert(auditLog).values({
     id: given.id,
@@ -47,7 +40,16 @@ const NOTE = statement((orm, given: Given<Omit<AuditEntry, "createdAtMs">>) =>
 export async function audited<T>(
   database: Database,
   name: string,
-  { actor, newId, log }: AuditServices,
+  {
+    actor,
+    newId,
+    log,
+  }: {
+    readonly actor: AuditActor;
+    /** Creates the ids of entries. */
+    readonly newId: () => string;
+    readonly log: { info(fields: object, message: string): void };
+  },
   work: (within: Database, note: (change: AuditNote) => void) => Promise<T>,
 ): Promise<T> {
   const notes: AuditNote[] = [];

@@ -8,18 +8,20 @@ const PATIENCE_MS = 2 ** 31 - 1;
 /** The size up to which a result is shown without being requested. */
 const SHOWN_CHARACTERS_MAX = 2_000;
 
-export interface EndingServices {
-  readonly ringback: Ringback;
-  readonly out: Output;
-  readonly signal: AbortSignal;
-}
-
 /**
  * Waits until the job of a subscription has ended, also while its gateway is away.
  * @param options.timeoutMs null to wait as long as it takes
  */
 export function waitForJob(
-  { ringback, out, signal }: EndingServices,
+  {
+    ringback,
+    out,
+    signal,
+  }: {
+    readonly ringback: Ringback;
+    readonly out: Output;
+    readonly signal: AbortSignal;
+  },
   subscriptionId: string,
   { timeoutMs }: { readonly timeoutMs: number | null },
 ): Promise<Ending> {
