@@ -62,10 +62,10 @@ export function unexpectedAnswer(
   { base }: Asked,
 ): RingbackError {
   const location = headers.get("location");
-  const said = text.slice(0, ANSWER_TEXT_MAX).trim();
+  const excerpt = text.slice(0, ANSWER_TEXT_MAX).trim();
   const message =
     location === null
-      ? `${base} answered ${status}, and not as a gateway does${said === "" ? "" : `: ${said}`}. Check that it is the gateway's address, with its path if it has one.`
+      ? `${base} answered ${status}, and not as a gateway does${excerpt === "" ? "" : `: ${excerpt}`}. Check that it is the gateway's address, with its path if it has one.`
       : `${base} redirects to ${location}. Give the address that it leads to: the API key is sent to no other.`;
   return new RingbackError(message, { ...partsOf({ status, headers }), code: "unexpected_answer" });
 }

@@ -103,7 +103,7 @@ class Attempt {
       ...(lastId !== null && { "last-event-id": lastId }),
     };
     const spec = { method: "GET", path: at, query } as const;
-    const answer = await this.#heard(this.#transport.open(spec, headers, this.#gone.signal));
+    const answer = await this.#unlessSilent(this.#transport.open(spec, headers, this.#gone.signal));
     this.#reader = answer.body?.getReader() ?? null;
     if (answer.headers.get("content-type")?.startsWith(STREAM_TYPE) !== true) throw noStream();
   }
@@ -112,7 +112,7 @@ class Attempt {
   async next(): Promise<readonly Received[] | null> {
     const reader = this.#reader;
     if (reader === null) return null;
-    const { done, value } = await this.#heard(reader.read());
+    const { done, value } = await this.#unlessSilent(reader.read());
     if (done) return null;
     try {
       return this.#events.push(value).map(({ id, data }) => {
@@ -127,14 +127,14 @@ class Attempt {
   end(): void {
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.#gone.abort();
-    // It may have failed, which was heard of already.
+    // It may have failed, which was reported already.
     this.#reader?.cancel().catch(() => undefined);
   }
 
   /** Gives up what is not there in time; what breaks is a network error. */
-  async #heard<T>(work: Promise<T>): Promise<T> {
-    const heard = new AbortController();
-    void this.#transport.sleep(SILENCE_MS_MAX, heard.signal).then(
+  async #unlessSilent<T>(work: Promise<T>): Promise<T> {
+    const settled = new AbortController();
+    void this.#transport.sleep(SILENCE_MS_MAX, settled.signal).then(
       () => this.#gone.abort(),
       () => undefined,
     );
@@ -144,7 +144,7 @@ class Attempt {
       if (cause instanceof RingbackError) throw cause;
       throw new RingbackError("The stream of messages broke.", { code: "network_error", cause });
     } finally {
-      heard.abort();
+      settled.abort();
     }
   }
 }

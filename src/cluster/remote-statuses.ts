@@ -79,8 +79,8 @@ export class RemoteStatuses {
 
   /** The owner's answer; null when it has none, or does not say so in time. */
   async first(job: AskedJob, signal: AbortSignal): Promise<ObservedAnswer | null> {
-    const told = await this.#ask(job, null, ANSWERED_WITHIN_MS);
-    if (told !== "awaited") return told;
+    const reply = await this.#ask(job, null, ANSWERED_WITHIN_MS);
+    if (reply !== "awaited") return reply;
     if (signal.aborted) return null;
     const later = await this.#ask(job, NO_STATE, HELD_MS + ANSWERED_WITHIN_MS);
     return later === "awaited" ? null : later;
@@ -102,11 +102,11 @@ export class RemoteStatuses {
       let answer = from;
       while (!answer.isEnding && answer.state === from.state && !signal.aborted) {
         const news = this.#ask(job, from.state, HELD_MS + ANSWERED_WITHIN_MS);
-        const told = await Promise.race([news, over.promise]);
-        if (told === "over")
+        const reply = await Promise.race([news, over.promise]);
+        if (reply === "over")
           return signal.aborted ? answer : await this.#newest(job, answer, signal);
-        if (told === null || told === "awaited") return answer;
-        answer = told;
+        if (reply === null || reply === "awaited") return answer;
+        answer = reply;
       }
       return answer;
     } finally {
@@ -138,18 +138,18 @@ export class RemoteStatuses {
     const key = JSON.stringify([job.id, knownState]);
     const open = this.#asked.get(key);
     if (open !== undefined) return open;
-    const asking = this.#askOwner(job, knownState, withinMs).finally(() => {
+    const question = this.#askOwner(job, knownState, withinMs).finally(() => {
       this.#asked.delete(key);
     });
-    this.#asked.set(key, asking);
-    return asking;
+    this.#asked.set(key, question);
+    return question;
   }
 
   async #askOwner({ projectId, shardId, id }: AskedJob, knownState: string | null, ms: number) {
     const { clock } = this.#runtime;
     const question = { kind: "status" as const, shardId, subjectId: id, knownState };
     const json = await this.#questions.ask(projectId, question, ms);
-    const known = json === null ? null : heardStatus(clock, json);
+    const known = json === null ? null : decodeStatus(clock, json);
     if (known === "awaited") return known;
     const goodForMs = known === null ? UNAVAILABLE_MS : known.isEnding ? ENDED_MS : FRESH_MS;
     const untilMs = clock.monotonic() + goodForMs;
@@ -190,7 +190,7 @@ export class RemoteStatuses {
   }
 
   #tell(id: string, known: ObservedAnswer | "awaited" | null): void {
-    this.#unwritten.push({ id, answer: toldStatus(this.#runtime.clock, known) });
+    this.#unwritten.push({ id, answer: encodeStatus(this.#runtime.clock, known) });
     if (!this.#isWriting) void this.#write();
   }
 
@@ -213,7 +213,7 @@ export class RemoteStatuses {
 const ANSWERS_PER_STATEMENT_MAX = 50;
 
 /** The latest answer about a job, as its owner gives it to another node. */
-type ToldStatus =
+type SharedStatus =
   | { readonly kind: "awaited" }
   | { readonly kind: "unavailable" }
   | ({
@@ -225,9 +225,9 @@ type ToldStatus =
     } & Pick<ObservedAnswer, "status" | "headers" | "isEnding" | "state">);
 
 /** As JSON. */
-function toldStatus(clock: Clock, known: ObservedAnswer | "awaited" | null): string {
-  if (known === null) return JSON.stringify({ kind: "unavailable" } satisfies ToldStatus);
-  if (known === "awaited") return JSON.stringify({ kind: "awaited" } satisfies ToldStatus);
+function encodeStatus(clock: Clock, known: ObservedAnswer | "awaited" | null): string {
+  if (known === null) return JSON.stringify({ kind: "unavailable" } satisfies SharedStatus);
+  if (known === "awaited") return JSON.stringify({ kind: "awaited" } satisfies SharedStatus);
   const { status, headers, body, atMs, isEnding, state } = known;
   return JSON.stringify({
     kind: "answer",
@@ -237,21 +237,21 @@ function toldStatus(clock: Clock, known: ObservedAnswer | "awaited" | null): str
     atMs: fromMonotonic(clock, atMs),
     isEnding,
     state,
-  } satisfies ToldStatus);
+  } satisfies SharedStatus);
 }
 
-/** @param json written by {@link toldStatus} */
-function heardStatus(clock: Clock, json: string): ObservedAnswer | "awaited" | null {
-  const told = JSON.parse(json) as ToldStatus;
-  switch (told.kind) {
+/** @param json written by {@link encodeStatus} */
+function decodeStatus(clock: Clock, json: string): ObservedAnswer | "awaited" | null {
+  const reply = JSON.parse(json) as SharedStatus;
+  switch (reply.kind) {
     case "unavailable":
       return null;
     case "awaited":
       return "awaited";
     case "answer": {
-      const { status, headers, isEnding, state } = told;
-      const body = Buffer.from(told.body, "base64");
-      return { status, headers, body, atMs: toMonotonic(clock, told.atMs), isEnding, state };
+      const { status, headers, isEnding, state } = reply;
+      const body = Buffer.from(reply.body, "base64");
+      return { status, headers, body, atMs: toMonotonic(clock, reply.atMs), isEnding, state };
     }
   }
 }

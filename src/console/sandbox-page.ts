@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { html } from "hono/html";
 import type { Callback } from "../sandbox/inbox.ts";
 import { messageOfFaults, OUTCOMES } from "../sandbox/jobs/job-request.ts";
-import { MISBEHAVIOURS } from "../sandbox/jobs/misbehaviour.ts";
+import { MISBEHAVIORS } from "../sandbox/jobs/misbehavior.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { ApiProblem, type GatewayApi } from "./http/gateway-api.ts";
 import type { InboxMessages, Subscription } from "./http/models.ts";
@@ -183,7 +183,7 @@ function runForm({
   const optionOf = (value: string) => ({ value, text: words(value) });
   const receivers = Object.entries(RECEIVERS).map(([value, { text }]) => ({ value, text }));
   const outcomes = OUTCOMES.map(optionOf);
-  const misbehaviours = Object.keys(MISBEHAVIOURS).map(optionOf);
+  const misbehaviours = Object.keys(MISBEHAVIORS).map(optionOf);
   const typed = (name: string, otherwise: string): string => form.get(name) ?? otherwise;
   return fieldsForm({
     to: links.to("sandbox"),
@@ -207,7 +207,7 @@ function explanation(): Markup {
   )}
   ${card(
     "How its API can misbehave",
-    facts(Object.entries(MISBEHAVIOURS).map(([name, text]) => [words(name), text] as const)),
+    facts(Object.entries(MISBEHAVIORS).map(([name, text]) => [words(name), text] as const)),
   )}`;
 }
 

@@ -70,7 +70,7 @@ export class OriginConnections implements ExchangeOwner {
   readonly #waiting = new Set<PooledExchange>();
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
-  #isAskingForTurn = false;
+  #isWaitingForTurn = false;
   #isDestroyed = false;
 
   constructor(runtime: Pick<Runtime, "clock">, options: OriginConnectionsOptions) {
@@ -207,10 +207,10 @@ export class OriginConnections implements ExchangeOwner {
    */
   #askForTurn(): void {
     const mayOpen = this.#all.size < this.#options.connectionsMax;
-    if (this.#isAskingForTurn || this.#waiting.size === 0 || !mayOpen) return;
-    this.#isAskingForTurn = true;
+    if (this.#isWaitingForTurn || this.#waiting.size === 0 || !mayOpen) return;
+    this.#isWaitingForTurn = true;
     void this.#options.turns.acquire().then(() => {
-      this.#isAskingForTurn = false;
+      this.#isWaitingForTurn = false;
       const [exchange] = this.#waiting;
       if (exchange === undefined || this.#isDestroyed) return this.#options.turns.release();
       this.#waiting.delete(exchange);

@@ -1,5 +1,5 @@
 import { OUTCOMES } from "./jobs/job-request.ts";
-import { MISBEHAVIOURS } from "./jobs/misbehaviour.ts";
+import { MISBEHAVIORS } from "./jobs/misbehavior.ts";
 
 /** The commands of the guide, each with what it does. */
 function steps(baseUrl: string): readonly { readonly title: string; readonly command: string }[] {
@@ -45,7 +45,7 @@ export function guideText(baseUrl: string): string {
     `In a browser, the page Sandbox of the console does the same: ${baseUrl}/console/sandbox\n`,
     ...commands,
     `A job can be given:\n\n${textTable(JOB_FIELDS)}`,
-    `How the API can misbehave:\n\n${textTable(Object.entries(MISBEHAVIOURS))}`,
+    `How the API can misbehave:\n\n${textTable(Object.entries(MISBEHAVIORS))}`,
     `The inbox can be told:\n\n${textTable(INBOX_OPTIONS)}`,
   ].join("\n");
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { MISBEHAVIOURS } from "../../src/sandbox/jobs/misbehaviour.ts";
+import { MISBEHAVIORS } from "../../src/sandbox/jobs/misbehavior.ts";
 import { startSandbox } from "./sandbox-harness.ts";
 
 const BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -13,7 +13,7 @@ test.each([BROWSER, "*/*", ""])(
     const text = await response.text();
     expect(text).toContain("curl -s http://127.0.0.1:8080/sandbox/jobs");
     expect(text).toContain("http://127.0.0.1:8080/console/sandbox");
-    for (const name of Object.keys(MISBEHAVIOURS)) expect(text).toContain(name);
+    for (const name of Object.keys(MISBEHAVIORS)) expect(text).toContain(name);
   },
 );
 

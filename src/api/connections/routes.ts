@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
-import { credentialHosts, strangeHosts } from "../../providers/compile/hosts.ts";
+import { credentialHosts, hostsNotAgreed } from "../../providers/compile/hosts.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import type { UuidSource } from "../../runtime/runtime.ts";
 import {
@@ -300,7 +300,7 @@ function leadsElsewhere(
 ): boolean {
   if (body.base_url === undefined || !found.hasCredential) return false;
   const agreed = found.agreedHosts ?? credentialHosts(provider, found.baseUrl);
-  return strangeHosts(credentialHosts(provider, body.base_url), agreed).length > 0;
+  return hostsNotAgreed(credentialHosts(provider, body.base_url), agreed).length > 0;
 }
 
 async function findProvider(

@@ -49,7 +49,7 @@ function operationalEventJson(of: OperationalEventRecord): string {
     http_status: of.httpStatus,
     last_error: of.lastError,
     next_attempt_at: isoTime(of.dueAtMs),
-    last_attempt_at: isoTime(of.toldAtMs),
+    last_attempt_at: isoTime(of.lastAttemptAtMs),
   });
   return `${head.slice(0, -1)},"data":${data},${delivery.slice(1)}`;
 }

@@ -277,8 +277,8 @@ type Hashed = Readonly<Record<string, unknown>> & Pick<AcceptRequest, "params" |
  * Equal for requests with the same meaning, however their JSON is written, and whatever the
  * provider's definition says by now.
  */
-function hashRequest(wished: Hashed): string {
-  const params = Object.entries(wished.params).sort(([a], [b]) => (a < b ? -1 : 1));
-  const metadata = compactJson(wished.metadata);
-  return hash("sha256", JSON.stringify({ ...wished, params, metadata }), "hex");
+function hashRequest(hashed: Hashed): string {
+  const params = Object.entries(hashed.params).sort(([a], [b]) => (a < b ? -1 : 1));
+  const metadata = compactJson(hashed.metadata);
+  return hash("sha256", JSON.stringify({ ...hashed, params, metadata }), "hex");
 }

@@ -43,7 +43,7 @@ export function printExchange(exchange: Exchange, out: Output, showsUrl: boolean
     const about = { at, inbox, webhook_id: id, type, job_id: jobId, url, is_repeated: isRepeated };
     return out.printJson({ ...about, ...answer, duration_ms: outcome.durationMs });
   }
-  const said =
+  const shownOutcome =
     outcome.status === null
       ? out.paint("red", outcome.error)
       : out.paint(isTaken(outcome.status) ? "green" : "red", String(outcome.status));
@@ -52,7 +52,7 @@ export function printExchange(exchange: Exchange, out: Output, showsUrl: boolean
     shown(type),
     ...(jobId === null ? [] : [shown(jobId)]),
     ...(showsUrl ? [`→ ${url}`] : ["→"]),
-    said,
+    shownOutcome,
     `${outcome.durationMs} ms`,
     out.paint("dim", message.webhook_id),
     ...(isRepeated ? ["(again)"] : []),

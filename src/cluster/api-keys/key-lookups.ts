@@ -68,7 +68,7 @@ export class KeyLookups {
   readonly #lookUpAll: (keyHashes: readonly string[]) => Promise<ReadonlyMap<string, KnownApiKey>>;
   readonly #lookups = new Map<string, Lookup>();
   readonly #proven = new WaitingLookups();
-  readonly #strangers = new WaitingLookups();
+  readonly #unproven = new WaitingLookups();
   #isLookingUp = false;
 
   /** @param lookUpAll finds keys by their hashes, those that exist */
@@ -106,7 +106,7 @@ export class KeyLookups {
 
   #queueFor(source: LookupSource, isProven: boolean): WaitingLookups | null {
     if (isProven && this.#proven.hasRoomFor(source)) return this.#proven;
-    return this.#strangers.hasRoomFor(source) ? this.#strangers : null;
+    return this.#unproven.hasRoomFor(source) ? this.#unproven : null;
   }
 
   async #work(): Promise<void> {
@@ -119,7 +119,7 @@ export class KeyLookups {
   #next(): string[] {
     const keyHashes: string[] = [];
     takeTurns(this.#proven.turns, keyHashes, PROVEN_PER_LOOKUP);
-    takeTurns(this.#strangers.turns, keyHashes, KEYS_PER_LOOKUP_MAX);
+    takeTurns(this.#unproven.turns, keyHashes, KEYS_PER_LOOKUP_MAX);
     takeTurns(this.#proven.turns, keyHashes, KEYS_PER_LOOKUP_MAX);
     return keyHashes;
   }

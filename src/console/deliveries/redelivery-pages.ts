@@ -155,7 +155,7 @@ export const countRedelivery = defineAction({
   path: "/redeliveries/count",
   back: () => "deliveries",
   async act({ api, form }) {
-    const wish = {
+    const wanted = {
       status: form.get("status"),
       event_type: givenIn(form, "event"),
       error_code: givenIn(form, "error"),
@@ -163,7 +163,7 @@ export const countRedelivery = defineAction({
       created_after: givenIn(form, "after"),
       dry_run: true,
     };
-    const made = await api.send<Redelivery>("POST", "/v1/redeliveries", wish);
+    const made = await api.send<Redelivery>("POST", "/v1/redeliveries", wanted);
     return redirect(`redeliveries/${made.id}`);
   },
 });
@@ -184,8 +184,8 @@ export const sendRedelivery = defineAction({
       `/v1/redeliveries/${id}`,
     );
     const given = Object.entries(filter).filter(([, value]) => value !== null);
-    const wish = { ...Object.fromEntries(given), deliveries_per_second: pace };
-    const made = await api.send<Redelivery>("POST", "/v1/redeliveries", wish);
+    const wanted = { ...Object.fromEntries(given), deliveries_per_second: pace };
+    const made = await api.send<Redelivery>("POST", "/v1/redeliveries", wanted);
     return redirect(`redeliveries/${made.id}`, "They are sent again in the background.");
   },
 });

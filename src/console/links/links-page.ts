@@ -59,8 +59,8 @@ export const createLink = defineAction({
   async act(request: ActionRequest) {
     const form = readForm(request.form);
     try {
-      const wish = linkRequestOf(form);
-      const link = await request.api.send<NewConsoleLink>("POST", "/v1/console-links", wish);
+      const wanted = linkRequestOf(form);
+      const link = await request.api.send<NewConsoleLink>("POST", "/v1/console-links", wanted);
       return await page(request, { form, made: madeLink(link) });
     } catch (error) {
       if (!(error instanceof ApiProblem)) throw error;

@@ -34,7 +34,7 @@ export function isAlwaysKept(type: OperationalEventType): boolean {
 }
 
 /** The shortest time between two events about one subject. */
-export const TOLD_EVERY_MS = 60_000;
+export const PUBLISHED_EVERY_MS = 60_000;
 
 /** The exact text that is sent and signed. */
 export function operationalEventBody(event: {

@@ -152,7 +152,7 @@ function decide(input: PollInput): JobStep {
     case "retry":
       return observation.cause === "unreadable_answer"
         ? afterUnreadable(input, observation)
-        : keepAsking(input, observation, facts.unreadable ?? null);
+        : keepPolling(input, observation, facts.unreadable ?? null);
   }
 }
 
@@ -165,10 +165,10 @@ function afterUnreadable(input: PollInput, observation: Retry): JobStep {
   const streak = oneMoreUnreadable(facts.unreadable, nowMs);
   return isUnreadableForGood(streak, nowMs)
     ? end("failed", unreadableError(reason, streak, nowMs), null, NO_TIMES)
-    : keepAsking(input, { ...observation, reason: unreadableSoFar(reason, streak) }, streak);
+    : keepPolling(input, { ...observation, reason: unreadableSoFar(reason, streak) }, streak);
 }
 
-function keepAsking(
+function keepPolling(
   input: PollInput,
   { cause, reason, retryAfterMs }: Retry,
   unreadable: UnreadableStreak | null,

@@ -1,6 +1,9 @@
-import { type OperationalEvent, TOLD_EVERY_MS } from "../../core/delivery/operational-event.ts";
+import {
+  type OperationalEvent,
+  PUBLISHED_EVERY_MS,
+} from "../../core/delivery/operational-event.ts";
 
-/** Subjects of one project that wait or were given out within a minute; events of more are not told. */
+/** Subjects of one project that wait or were given out within a minute; events of more are not published. */
 const SUBJECTS_MAX = 1_000;
 
 /** News of one subject: the newest, and how often it came. */
@@ -59,7 +62,7 @@ export class GatheredEvents {
       for (const [subject, one] of gathered) {
         if (quietUntilMs.has(subject)) continue;
         gathered.delete(subject);
-        quietUntilMs.set(subject, nowMs + TOLD_EVERY_MS);
+        quietUntilMs.set(subject, nowMs + PUBLISHED_EVERY_MS);
         taken.push(one);
       }
       if (gathered.size === 0 && quietUntilMs.size === 0) this.#projects.delete(projectId);

@@ -186,20 +186,20 @@ export class ResultFetcher {
   #hold(job: JobRowKey, claimId: string): { end(): Promise<void> } {
     const { clock, log } = this.#runtime;
     const { fetched } = this.#options;
-    const untold = (error: unknown): void =>
+    const logFailure = (error: unknown): void =>
       log.debug({ err: error }, "failed to renew a claim to fetch a result");
     let timer: Timer | null = null;
     const renew = (): void => {
       timer = clock.setTimer(CLAIM_RENEWED_MS, () => {
         renew();
-        fetched.renewClaim(job, claimId).catch(untold);
+        fetched.renewClaim(job, claimId).catch(logFailure);
       });
     };
     renew();
     return {
       end: async () => {
         timer?.cancel();
-        if (this.#pauses.isClosed) await fetched.letGo(job, claimId).catch(untold);
+        if (this.#pauses.isClosed) await fetched.letGo(job, claimId).catch(logFailure);
       },
     };
   }

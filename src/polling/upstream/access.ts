@@ -3,7 +3,7 @@ import type { Observation, UpstreamTimes } from "../../core/job/observation.ts";
 import { createEchoRedactor, type EchoRedactor } from "../../core/redact/redact-echoes.ts";
 import type { PollCeilings } from "../../core/limits/poll-ceilings.ts";
 import { floorSchedule, type PollSchedule } from "../../core/job/poll-schedule.ts";
-import { credentialHosts, strangeHosts } from "../../providers/compile/hosts.ts";
+import { credentialHosts, hostsNotAgreed } from "../../providers/compile/hosts.ts";
 import { secretsOf } from "../../providers/request/credential.ts";
 import { type PreparedTarget, prepareTarget } from "../../providers/request/target.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
@@ -53,8 +53,8 @@ export function accessTo(
   const prepared = prepareTarget(provider, { baseUrl, credential, userAgent });
   if (prepared.kind === "refused") return prepared.problem;
   if (agreedHosts !== null && connection.credential !== null) {
-    const strange = strangeHosts(credentialHosts(provider, baseUrl), agreedHosts);
-    if (strange.length > 0) return notAgreed(strange);
+    const notAgreedTo = hostsNotAgreed(credentialHosts(provider, baseUrl), agreedHosts);
+    if (notAgreedTo.length > 0) return notAgreed(notAgreedTo);
   }
   const redactText = createEchoRedactor(secretsOf(provider.definition.auth, credential));
   const minIntervalMs = Math.max(provider.minIntervalMs, ceilings.intervalMsMin);

@@ -71,7 +71,7 @@ function followsToResult(result: ResultDefinition): boolean {
 }
 
 /** Those of the hosts that were not agreed to when the credential was given. */
-export function strangeHosts(hosts: readonly string[], agreed: readonly string[]): string[] {
+export function hostsNotAgreed(hosts: readonly string[], agreed: readonly string[]): string[] {
   // Requests to an allowed host use https and the usual port, and so does that origin.
   return hosts.filter((host) => !agreed.includes(host) && !agreed.includes(`https://${host}`));
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
-import { MISBEHAVIOURS, type Misbehaviour } from "./misbehaviour.ts";
+import { MISBEHAVIORS, type Misbehavior } from "./misbehavior.ts";
 
 export const OUTCOMES = ["completed", "failed", "canceled", "expired", "never"] as const;
 
@@ -15,7 +15,7 @@ export const jobRequestSchema = z
     result_bytes: z.int().min(0).max(JOB_RESULT_BYTES_MAX).optional(),
     result: z.unknown().optional(),
     misbehaviour: z
-      .enum(Object.keys(MISBEHAVIOURS) as [Misbehaviour, ...Misbehaviour[]])
+      .enum(Object.keys(MISBEHAVIORS) as [Misbehavior, ...Misbehavior[]])
       .default("none"),
     pointer: z.boolean().default(false),
   })
@@ -32,7 +32,7 @@ export interface JobRequest {
   readonly result: string | null;
   /** Characters of markdown in a generated result. */
   readonly resultBytes: number;
-  readonly misbehaviour: Misbehaviour;
+  readonly misbehaviour: Misbehavior;
   /** Whether the result is a single-use download instead of the document. */
   readonly pointer: boolean;
 }

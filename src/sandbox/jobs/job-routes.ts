@@ -5,7 +5,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { type MayChange, requireKey } from "../access.ts";
 import { type JobRequestFault, messageOfFaults } from "./job-request.ts";
 import type { JobStore } from "./job-store.ts";
-import { errorOf, type RequestError } from "./misbehaviour.ts";
+import { errorOf, type RequestError } from "./misbehavior.ts";
 import { pulseJobBody, resultText } from "./pulse-answer.ts";
 import { pulseError, type PulseError } from "./pulse-error.ts";
 import { isEnded, type SandboxJob } from "./sandbox-job.ts";

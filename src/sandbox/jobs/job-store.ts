@@ -7,7 +7,7 @@ import {
   OUTCOMES,
 } from "./job-request.ts";
 import { isEnded, type SandboxJob } from "./sandbox-job.ts";
-import { MISBEHAVIOURS, type Misbehaviour } from "./misbehaviour.ts";
+import { MISBEHAVIORS, type Misbehavior } from "./misbehavior.ts";
 
 /** How a submission ends: `full` when the store is full of jobs that have not ended. */
 export type Submission =
@@ -150,7 +150,7 @@ function readJobId(
   const [, name, duration, created = "", bytes, misbehaviour = "", pointer] = ID.exec(id) ?? [];
   const outcome = OUTCOMES.find((known) => known === name);
   const resultBytes = Number(bytes);
-  if (outcome === undefined || !isMisbehaviour(misbehaviour)) return null;
+  if (outcome === undefined || !isMisbehavior(misbehaviour)) return null;
   if (resultBytes > JOB_RESULT_BYTES_MAX) return null;
   return {
     createdAtMs: Number.parseInt(created, 36),
@@ -165,6 +165,6 @@ function readJobId(
   };
 }
 
-function isMisbehaviour(name: string): name is Misbehaviour {
-  return Object.hasOwn(MISBEHAVIOURS, name);
+function isMisbehavior(name: string): name is Misbehavior {
+  return Object.hasOwn(MISBEHAVIORS, name);
 }

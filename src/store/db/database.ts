@@ -121,7 +121,7 @@ function newDatabase(options: DatabaseOptions): PooledDatabase {
 async function connect(database: Database, options: DatabaseOptions): Promise<ServerFacts> {
   const connectForMs = options.connectForMs ?? CONNECT_FOR_MS;
   const startedAt = performance.now();
-  let reasonTold: string | null = null;
+  let reasonLogged: string | null = null;
   for (;;) {
     const leftMs = connectForMs - (performance.now() - startedAt);
     try {
@@ -135,10 +135,10 @@ async function connect(database: Database, options: DatabaseOptions): Promise<Se
       if (!isTransient(error)) throw unavailable(options.url, String(error), error);
       const reason = describe(error);
       if (leftMs <= CONNECT_PAUSE_MS) throw unavailable(options.url, `still ${reason}`, error);
-      if (reason !== reasonTold) {
+      if (reason !== reasonLogged) {
         options.log.warn({ server: redactUrl(options.url), reason }, "database not ready, waiting");
       }
-      reasonTold = reason;
+      reasonLogged = reason;
     }
     await sleep(CONNECT_PAUSE_MS, undefined, options.signal && { signal: options.signal });
   }

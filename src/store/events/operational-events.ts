@@ -1,6 +1,9 @@
 import { and, desc, eq, getTableColumns, lt, lte, ne, not, or, type SQL, sql } from "drizzle-orm";
 import { alias, type PgColumn } from "drizzle-orm/pg-core";
-import { type OperationalEventEnd, TOLD_EVERY_MS } from "../../core/delivery/operational-event.ts";
+import {
+  type OperationalEventEnd,
+  PUBLISHED_EVERY_MS,
+} from "../../core/delivery/operational-event.ts";
 import type { Database } from "../db/database.ts";
 import { operationalEvents } from "../schema/projects.ts";
 import { rowsOf } from "../sql/row-source.ts";
@@ -19,7 +22,7 @@ import {
 import { timeOf } from "../sql/time.ts";
 
 const { shardId, projectId, subject, id, type, data, occurrences } = operationalEvents;
-const { occurredAtMs, dueAtMs, attemptCount, toldAtMs } = operationalEvents;
+const { occurredAtMs, dueAtMs, attemptCount, lastAttemptAtMs } = operationalEvents;
 const { settledAs, sentTo, httpStatus, lastError } = operationalEvents;
 
 type Stored = Readonly<typeof operationalEvents.$inferSelect>;
@@ -47,7 +50,7 @@ const ROW = {
   isWanted: "boolean",
 } as const;
 
-const TOLD_EVERY = sql.raw(`interval '${TOLD_EVERY_MS} milliseconds'`);
+const PUBLISHED_EVERY = sql.raw(`interval '${PUBLISHED_EVERY_MS} milliseconds'`);
 const occurredAt = timeOf(sql.raw('"occurredAtMs"'));
 const isWanted = sql.raw('"isWanted"');
 const UNWANTED = sql.raw("'unwanted'");
@@ -77,7 +80,7 @@ on conflict (${nameOf(shardId)}, ${nameOf(projectId)}, ${nameOf(subject)}) do up
   ${nameOf(dueAtMs)} = case when ${excluded(dueAtMs)} is not null then greatest(
     ${excluded(dueAtMs)},
     -- In UTC an interval's length depends on no session's time zone, as Citus wants it here.
-    (${known.toldAtMs} at time zone 'UTC' + ${TOLD_EVERY}) at time zone 'UTC') end
+    (${known.lastAttemptAtMs} at time zone 'UTC' + ${PUBLISHED_EVERY}) at time zone 'UTC') end
 where ${known.id} <> ${excluded(id)}
 `,
 );
@@ -212,11 +215,11 @@ const SETTLE = statement(
     const isSame = sql`${id} = ${given.id}`;
     const ofSame = <Of extends PgColumn>(column: Of, value: Parameter<Of["_"]["data"] | null>) =>
       sql`case when ${isSame} then ${bound(column, value)} else ${column} end`;
-    const toldAt = timeOf(given.nowMs);
+    const attemptedAt = timeOf(given.nowMs);
     return orm
       .update(operationalEvents)
       .set({
-        toldAtMs: sql`case when ${given.isTried}::boolean then ${toldAt} else ${toldAtMs} end`,
+        lastAttemptAtMs: sql`case when ${given.isTried}::boolean then ${attemptedAt} else ${lastAttemptAtMs} end`,
         attemptCount: sql`case when ${isSame} then ${attemptCount} + 1 else ${attemptCount} end`,
         occurrences: sql`case
           when ${id} <> ${given.id} and ${given.isDelivered}::boolean and ${type} = ${given.type}
@@ -225,7 +228,7 @@ const SETTLE = statement(
         dueAtMs: sql`case
           when ${isSame} then ${timeOf(given.nextAttemptAtMs)}
           when ${given.isTried}::boolean
-            then greatest(${dueAtMs}, ${timeOf(sql`(${given.nowMs}::float8 + ${TOLD_EVERY_MS})`)})
+            then greatest(${dueAtMs}, ${timeOf(sql`(${given.nowMs}::float8 + ${PUBLISHED_EVERY_MS})`)})
           else ${dueAtMs} end`,
         settledAs: ofSame(settledAs, given.settledAs),
         sentTo: ofSame(sentTo, given.sentTo),

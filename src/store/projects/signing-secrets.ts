@@ -216,8 +216,8 @@ export function ensureSigningSecret(
   return database.transaction("ensure-signing-secret", async (sql) => {
     await LOCK_PROJECT(sql, secret);
     const current = await CURRENT(sql, secret);
-    const saidBefore = await LAST_OF_ENVIRONMENT(sql, secret);
-    const isKnown = saidBefore.some((one) => secret.isWanted(one));
+    const previous = await LAST_OF_ENVIRONMENT(sql, secret);
+    const isKnown = previous.some((one) => secret.isWanted(one));
     const kept = isKnown ? current[0] : current.find((one) => secret.isWanted(one));
     return (kept ?? (await replace(sql, secret, 0))).sealed;
   });

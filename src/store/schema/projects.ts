@@ -232,7 +232,7 @@ export const operationalEvents = pgTable(
     dueAtMs: time("due_at"),
     attemptCount: integer("attempt_count").notNull().default(0),
     /** When its receiver was last sent an event, or refused one. */
-    toldAtMs: time("told_at"),
+    lastAttemptAtMs: time("told_at"),
     /** The end of this event; null while it is due, and for one that an earlier release settled. */
     settledAs: text("settled_as").$type<OperationalEventEnd>(),
     /** The latest attempt of this event: its URL, and the answer or the error. */

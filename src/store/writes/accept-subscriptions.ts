@@ -382,7 +382,7 @@ export async function acceptSubscriptions(
   return rows.map((row) => {
     const found = placed.get(row.subscriptionId);
     if (found === undefined) return { kind: "key_used" };
-    return accepted(row, found.job_row_id === null ? jobAsWished(row) : found, events);
+    return accepted(row, found.job_row_id === null ? jobAsRequested(row) : found, events);
   });
 }
 
@@ -409,7 +409,7 @@ function isJobMissing(error: unknown): boolean {
 }
 
 /** The job of a row that created it without others. */
-function jobAsWished(row: AcceptRow): PlacedJob {
+function jobAsRequested(row: AcceptRow): PlacedJob {
   return {
     job_row_id: row.jobRowId,
     job_status: "pending",

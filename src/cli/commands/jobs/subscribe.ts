@@ -77,7 +77,7 @@ async function subscribe(
   const target = targetOf(flags);
   const { ringback } = await openGateway(cli, flags);
   const call = { signal, idempotencyKey: flags.idempotencyKey };
-  const bodyText = bodyOf(subscriptionTo(job, { ...target, ...wishOf(flags) }), flags);
+  const bodyText = bodyOf(subscriptionTo(job, { ...target, ...watchOptionsOf(flags) }), flags);
   const spec = { path: "/v1/subscriptions", bodyText, isRepeatable: true };
   const answer = await ringback.read<NewSubscription>({ method: "POST", ...spec }, call);
   const subscription = answer.value;
@@ -104,7 +104,7 @@ function targetOf({
   });
 }
 
-function wishOf(flags: SubscribeFlags): WatchOptions {
+function watchOptionsOf(flags: SubscribeFlags): WatchOptions {
   const { provider, connection, events, payload, param, header, deadline } = flags;
   return {
     ...(provider !== undefined && { provider }),

@@ -126,10 +126,10 @@ function deliveryLines({ id, event_type: type, status, attempts }: ExplainedDeli
       const { number, http_status: http, duration_ms: ms, error_code: code } = attempt;
       const answered = http === null ? "no answer" : `HTTP ${http}`;
       const excerpt = attempt.response_excerpt ?? attempt.error_message ?? "";
-      const said =
+      const shownExcerpt =
         excerpt === "" ? "" : `  ${shown(excerpt).replaceAll(/\s+/g, " ").slice(0, 100)}`;
       const failed = code === null ? "" : `  ${code}`;
-      return `    ${number}. ${clockTime(attempt.started_at)}  ${answered}  ${ms} ms${failed}${said}`;
+      return `    ${number}. ${clockTime(attempt.started_at)}  ${answered}  ${ms} ms${failed}${shownExcerpt}`;
     }),
   ];
 }

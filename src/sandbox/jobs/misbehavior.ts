@@ -1,7 +1,7 @@
 import { pulseError, type PulseError } from "./pulse-error.ts";
 
 /** How a sandbox job's status endpoint can misbehave; the text is what a person reads about it. */
-export const MISBEHAVIOURS = {
+export const MISBEHAVIORS = {
   none: "Answers every status request properly.",
   flaky_500: "Answers every other status request, the first included, with 500, as in an outage.",
   rate_limited:
@@ -16,7 +16,7 @@ export const MISBEHAVIOURS = {
     "Answers 401 to the credential it was first asked with: pauses the connection until it gets a new one.",
 } as const satisfies Record<string, string>;
 
-export type Misbehaviour = keyof typeof MISBEHAVIOURS;
+export type Misbehavior = keyof typeof MISBEHAVIORS;
 
 /** The fault of one answer. */
 export type RequestError =
@@ -40,7 +40,7 @@ const REJECTED = pulseError(401, "AUTH_002", "Invalid API key");
  * @param isFirstCredential whether it came with the same credential as the first request
  */
 export function errorOf(
-  misbehaviour: Misbehaviour,
+  misbehaviour: Misbehavior,
   request: number,
   isFirstCredential: boolean,
 ): RequestError {
