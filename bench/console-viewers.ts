@@ -20,7 +20,7 @@ interface Viewers {
 }
 
 /** The viewers' requests since they opened their pages. */
-export interface Viewed {
+interface Viewed {
   readonly refreshes: number;
   /** Refreshes that were answered without a page, since nothing had changed. */
   readonly unchanged: number;

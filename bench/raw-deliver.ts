@@ -5,7 +5,7 @@ import { serveCommands } from "./worker-process.ts";
 
 /** The least that delivering costs: sign and POST in a loop, nothing recorded. */
 
-export interface RawDeliverRun {
+interface RawDeliverRun {
   readonly origins: readonly string[];
   readonly bodyBytes: number;
   readonly concurrency: number;

@@ -7,7 +7,7 @@ import { serveCommands } from "./worker-process.ts";
  * and nothing remembered.
  */
 
-export interface RawPollRun {
+interface RawPollRun {
   readonly origin: string;
   readonly jobs: number;
   readonly concurrency: number;

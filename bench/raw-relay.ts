@@ -14,7 +14,7 @@ import { serveCommands } from "./worker-process.ts";
  * limits. A failure ends it.
  */
 
-export interface RawRelay {
+interface RawRelay {
   readonly apiKey: string;
   readonly databaseUrl: string;
   readonly upstreamUrl: string;

@@ -100,7 +100,7 @@ export interface Config {
 }
 
 /** Warnings are for a person to read; the program starts all the same. */
-export type ConfigResult = { readonly warnings: readonly string[] } & (
+type ConfigResult = { readonly warnings: readonly string[] } & (
   | { readonly kind: "ok"; readonly config: Config }
   | { readonly kind: "invalid"; readonly problems: readonly SettingProblem[] }
 );

@@ -47,13 +47,13 @@ export type AuthenticationFailure =
   | "limited";
 
 /** The limits of projects and their use. */
-export interface LimitUsage extends ProjectLimits {
+interface LimitUsage extends ProjectLimits {
   allowedByDefault(name: ProjectLimitName): number;
   /** Null when it is not held in memory. */
   used(projectId: string, name: ProjectLimitName): number | null;
 }
 
-export interface ApiLog {
+interface ApiLog {
   isLevelEnabled(level: string): boolean;
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

@@ -30,7 +30,7 @@ const READERS = [
   "cluster",
 ] as const;
 
-export interface ChangeWatcherOptions {
+interface ChangeWatcherOptions {
   readonly database: Database;
   readonly nodeId: string;
   readonly shards: Pick<OwnedShards, "list">;

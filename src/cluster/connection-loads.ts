@@ -16,7 +16,7 @@ interface LoadOnNode {
 }
 
 /** The loads of a project's connections over all nodes. */
-export interface ProjectLoads {
+interface ProjectLoads {
   /** Epoch milliseconds. */
   readonly atMs: number;
   /** Nodes that did not answer in time; their part is missing. */
@@ -25,7 +25,7 @@ export interface ProjectLoads {
   readonly byConnection: ReadonlyMap<string, readonly LoadOnNode[]>;
 }
 
-export interface ConnectionLoadsOptions {
+interface ConnectionLoadsOptions {
   readonly nodeId: string;
   readonly upstreams: Pick<Upstreams, "loadsOf">;
   readonly inspector: Pick<Inspector, "inspectLoads">;

@@ -19,7 +19,7 @@ const STATEMENTS_PER_ROUND_MAX = 20;
 const AUDIT_INTERVAL_MS = 3_600_000;
 const AUDIT_ENTRIES_PER_PROJECT_MAX = 100_000;
 
-export interface HousekeepingOptions {
+interface HousekeepingOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   /** How long finished rows are kept. */

@@ -21,7 +21,7 @@ import {
 
 const REPORT_INTERVAL_MS = 1_000;
 
-export interface LaneBoardOptions {
+interface LaneBoardOptions {
   readonly nodeId: string;
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;

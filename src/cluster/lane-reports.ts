@@ -6,7 +6,7 @@ const REPORTED_LANES_MAX = 5_000;
 /** Changes that one report stores in a transaction; the others follow with the next reports. */
 const CHANGES_PER_REPORT_MAX = 200;
 
-export interface LaneChanges {
+interface LaneChanges {
   readonly put: readonly LaneState[];
   readonly removed: readonly LaneState[];
 }

@@ -5,7 +5,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
 import { askInspections, type InspectionRequest, takeAnswers } from "../store/inspections.ts";
 
-export interface OwnerQuestionsOptions {
+interface OwnerQuestionsOptions {
   readonly database: Database;
   /** Sends the questions to the owners of their shards. */
   readonly commands: Pick<CommandRouter, "send">;

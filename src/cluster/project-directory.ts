@@ -10,7 +10,7 @@ import type { Database } from "../store/db/database.ts";
 import { loadProjects, type ProjectRecord } from "../store/projects/manage-projects.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-export interface ProjectDirectoryOptions {
+interface ProjectDirectoryOptions {
   /** Signals that projects may have changed. */
   readonly changes?: ChangeSignal | undefined;
   readonly database: Database;

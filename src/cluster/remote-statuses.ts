@@ -35,7 +35,7 @@ interface Copy {
   readonly untilMs: number;
 }
 
-export interface RemoteStatusesOptions {
+interface RemoteStatusesOptions {
   readonly database: Database;
   readonly commands: Pick<CommandRouter, "send">;
   readonly watches: Pick<WatchList, "projectOf">;

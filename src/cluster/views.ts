@@ -9,7 +9,7 @@ import { Inspector } from "./inspector.ts";
 import { LaneBoard } from "./lane-board.ts";
 import { WatchedStatuses } from "./watched-statuses.ts";
 
-export interface ViewsOptions {
+interface ViewsOptions {
   readonly nodeId: string;
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;

@@ -7,7 +7,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
 import { RemoteStatuses } from "./remote-statuses.ts";
 
-export interface WatchedStatusesOptions {
+interface WatchedStatusesOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;
   readonly hasNeighbors: () => boolean;

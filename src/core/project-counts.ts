@@ -19,7 +19,7 @@ export const COUNTED_FACTS = [
   "gone",
 ] as const;
 
-export type CountedFact = (typeof COUNTED_FACTS)[number];
+type CountedFact = (typeof COUNTED_FACTS)[number];
 
 /** Counts of a project over some time. */
 export type MinuteCount = Record<CountedFact, number> & {

@@ -14,7 +14,7 @@ export const UNREADINESS_REASONS = {
   events_unrecorded: "Events have been waiting to be recorded for too long.",
 } as const;
 
-export type UnreadinessReason = keyof typeof UNREADINESS_REASONS;
+type UnreadinessReason = keyof typeof UNREADINESS_REASONS;
 
 /** Events wait for a batch or a retry, which takes seconds at worst. */
 const EVENTS_UNRECORDED_MS_MAX = 15_000;
@@ -27,7 +27,7 @@ export interface NodeState {
   readonly oldestUnrecordedEventMs: number;
 }
 
-export type ReadinessCheck = "process" | "database" | "lease" | "events";
+type ReadinessCheck = "process" | "database" | "lease" | "events";
 
 export interface Readiness {
   /** Empty for a node that is ready. */

@@ -31,7 +31,7 @@ const SECRET_PREFIX = "whsk_";
 const PUBLIC_PREFIX = "whpk_";
 const HALF_BYTES = 32;
 
-export interface SigningKeyParts {
+interface SigningKeyParts {
   /** 32 bytes, the private half. */
   readonly seed: Buffer;
   /** 32 bytes. */
@@ -53,7 +53,7 @@ export function partsOfSigningKey(secret: string): SigningKeyParts {
 }
 
 /** A JSON Web Key (RFC 8037). */
-export interface PublicJwk {
+interface PublicJwk {
   readonly kty: "OKP";
   readonly crv: "Ed25519";
   readonly use: "sig";

@@ -21,7 +21,7 @@ import type { OriginQueue } from "./outbox/origin-queue.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-export interface BlockedDeliveriesOptions {
+interface BlockedDeliveriesOptions {
   readonly database: Database;
   readonly outbox: Outbox;
   readonly shards: Pick<OwnedShards, "list" | "has">;

@@ -28,7 +28,7 @@ import {
   type TestedCallback,
 } from "./attempt/test-callback.ts";
 
-export interface DeliveryEngineOptions {
+interface DeliveryEngineOptions {
   /** Tell when deliveries and operational events may be due. */
   readonly dueChanges?: ChangeSignal;
   readonly eventChanges?: ChangeSignal;

@@ -13,7 +13,7 @@ const BACKLOG = {
     "How long the first of the overdue deliveries has been due.",
 } as const;
 
-export interface DeliveryGaugesOptions {
+interface DeliveryGaugesOptions {
   readonly outbox: Outbox;
   readonly waits: Waits;
   readonly fanOuts: Pick<FanOutRunner, "size" | "oldestMs">;

@@ -25,7 +25,7 @@ const SWEEP_INTERVAL_MS = 30_000;
 /** However often there are rounds, what waits is looked through at one pace. */
 export const PAGE_INTERVAL_MS = 1000;
 
-export interface DueReaderOptions {
+interface DueReaderOptions {
   readonly database: Database;
   readonly outbox: Outbox;
   readonly inlineResultBytesMax: number;

@@ -23,7 +23,7 @@ const KNOWN_PER_PROJECT_MAX = 16;
 /** A step waits no longer for its job, so that it holds up no other fan-out. */
 const STEP_BOUNDS = { lockTimeoutMs: 50, statementTimeoutMs: 3_000 } as const;
 
-export interface FanOutRunnerOptions {
+interface FanOutRunnerOptions {
   /** Tells when there may be fan-outs. */
   readonly changes?: ChangeSignal | undefined;
   readonly database: Database;

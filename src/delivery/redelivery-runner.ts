@@ -26,7 +26,7 @@ const SEARCH_INTERVAL_MS = 1_000;
 /** Deliveries that a dry run counts at once: it changes nothing, and nothing waits for it. */
 const COUNTED_AT_ONCE_MAX = 5_000;
 
-export interface RedeliveryRunnerOptions {
+interface RedeliveryRunnerOptions {
   /** Tells when there may be redeliveries. */
   readonly changes?: ChangeSignal | undefined;
   readonly database: Pick<PooledDatabase, "run" | "transaction" | "within">;

@@ -21,7 +21,7 @@ export interface PostgresPackage {
 }
 
 /** A symbolic link that the package wants; both paths are relative to the package's folder. */
-export interface LibraryLink {
+interface LibraryLink {
   readonly source: string;
   readonly target: string;
 }

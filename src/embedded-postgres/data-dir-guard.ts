@@ -27,7 +27,7 @@ export interface DataDirGuard {
   release(): Promise<void>;
 }
 
-export type GuardAttempt =
+type GuardAttempt =
   | { readonly kind: "taken"; readonly guard: DataDirGuard }
   /** Another process has it. */
   | { readonly kind: "held"; readonly pid: number | null };

@@ -4,7 +4,7 @@ import { readFile, readlink, realpath } from "node:fs/promises";
 import { join } from "node:path";
 
 /** The content of `postmaster.pid` in a data directory. */
-export type Postmaster =
+type Postmaster =
   | { readonly kind: "none" }
   /** The file names a process that is gone, or is something else by now. */
   | { readonly kind: "stale"; readonly pid: number }

@@ -35,7 +35,7 @@ export interface EmbeddedPostgresLog {
   error(fields: object, message: string): void;
 }
 
-export interface EmbeddedServerOptions {
+interface EmbeddedServerOptions {
   readonly dataDir: string;
   readonly log: EmbeddedPostgresLog;
   readonly durable: boolean;

@@ -19,7 +19,7 @@ const CONNECTION_NAME = "default";
 const KEY_FROM_ENVIRONMENT = "bootstrap";
 const GENERATED_KEY = "generated at first start";
 
-export interface BootstrapOptions {
+interface BootstrapOptions {
   readonly database: Database;
   readonly secretBox: SecretBox;
   readonly clock: Clock;
@@ -28,7 +28,7 @@ export interface BootstrapOptions {
   readonly retry: RetryTransient;
 }
 
-export interface Bootstrapped {
+interface Bootstrapped {
   readonly projectId: string;
   /** A key made just now: to be shown once, since only its hash is kept. */
   readonly generatedApiKey: string | null;

@@ -16,7 +16,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
 import type { RetryTransient } from "../store/db/retry-transient.ts";
 
-export interface DirectoriesOptions {
+interface DirectoriesOptions {
   readonly database: PooledDatabase;
   readonly signals: ChangeWatcher["signals"];
   readonly limitsByDefault: ProjectLimitDefaults;

@@ -14,7 +14,7 @@ import type { OutboundRequest } from "../outbound/exchange/request-outcome.ts";
 import { ProjectGuards } from "../outbound/guard/project-guards.ts";
 import { OperatorOrigins } from "../outbound/guard/operator-origins.ts";
 
-export interface EgressOptions {
+interface EgressOptions {
   readonly config: Config;
   /** The gateway's own port, and its address on this machine. */
   readonly port: number;

@@ -23,7 +23,7 @@ import { readProvidersFolder, sharedProviders } from "./shared-providers.ts";
 import { startDatabase } from "./start-database.ts";
 import { buildSurfaces } from "./surfaces.ts";
 
-export interface GatewayOptions {
+interface GatewayOptions {
   readonly config: Config;
   readonly clock: DatabaseClock;
   readonly random: Random;

@@ -13,7 +13,7 @@ const CONNECTIONS_MAX = 12;
 const STATEMENT_TIMEOUT_MS = 15_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 
-export interface StartDatabaseOptions {
+interface StartDatabaseOptions {
   readonly config: Config;
   readonly clock: DatabaseClock;
   readonly log: Log;

@@ -26,7 +26,7 @@ import type { Handlers, Listener } from "./listener.ts";
 /** The part of the listener's connections on which requests may wait: the rest is for all others. */
 const WAITING_SHARE_MAX = 0.75;
 
-export interface SurfacesOptions
+interface SurfacesOptions
   extends
     ReturnType<typeof buildOutbound>,
     Pick<

@@ -56,7 +56,7 @@ export interface AcceptorOptions {
 }
 
 /** Rare reads that decide over requests at a limit. Tests use a double. */
-export interface AcceptLookups {
+interface AcceptLookups {
   /** Whether another subscription to the job makes none live: it is watched, or has ended. */
   isJobKnown(
     job: { shardId: number; connectionId: string; jobId: string; paramsDigest: string },

@@ -9,7 +9,7 @@ import type { CommandKind } from "../store/schema/schema.ts";
 import type { CommandHandlers } from "./mailbox-reader.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-export interface CommandRouterOptions {
+interface CommandRouterOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   readonly poller: Poller;

@@ -12,7 +12,7 @@ import { InboxDirectory } from "./inbox-directory.ts";
 import { LiveJobs } from "./live-jobs.ts";
 import { ProjectUsage } from "./project-usage.ts";
 
-export interface IntakeOptions {
+interface IntakeOptions {
   readonly usageChanges: ChangeSignal;
   readonly database: PooledDatabase;
   readonly shards: OwnedShards;

@@ -27,7 +27,7 @@ export interface CommandHandlers {
   tryOrigin(reports: readonly RowKey[]): Promise<void>;
 }
 
-export interface MailboxReaderOptions {
+interface MailboxReaderOptions {
   /** Tells when there may be notes. */
   readonly changes?: ChangeSignal | undefined;
   /** While there are other nodes, notes are looked for all the time; the reader rests otherwise. */

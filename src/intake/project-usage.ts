@@ -28,7 +28,7 @@ const COUNTED = {
 type CountedName = keyof typeof COUNTED;
 const COUNTED_NAMES = Object.keys(COUNTED) as CountedName[];
 
-export interface ProjectUsageOptions {
+interface ProjectUsageOptions {
   /** Tells when rows that count may have been written. */
   readonly changes?: ChangeSignal | undefined;
   readonly database: Database;

@@ -48,7 +48,7 @@ export interface WorkShare {
   nextAtMs(nowMs: number): number;
 }
 
-export interface OriginGateOptions {
+interface OriginGateOptions {
   readonly projectId: string;
   readonly origin: SharedOrigin;
   /** null for a gate without a breaker. */

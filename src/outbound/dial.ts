@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 
 /** Progress of one connection; `open` includes its TLS handshake. */
-export type DialStage = "looking_up" | "waiting_for_turn" | "connecting" | "open";
+type DialStage = "looking_up" | "waiting_for_turn" | "connecting" | "open";
 
 /**
  * One connection's way to its socket, and the socket. undici does not stop an attempt to connect

@@ -25,7 +25,7 @@ export interface ConnectionTurns {
   countIdle(change: number): void;
 }
 
-export interface OriginConnectionsOptions {
+interface OriginConnectionsOptions {
   readonly openClient: OpenClient;
   readonly turns: ConnectionTurns;
   /** Whether a response of this origin has needed lenient reading, which then continues. */

@@ -11,7 +11,7 @@ const UPSTREAM_CONNECTIONS_MAX = 2048;
 /** Lanes stay far below it; there is one for each project that calls back to the origin. */
 const CALLBACK_CONNECTIONS_MAX = 1024;
 
-export interface OutboundClientsOptions {
+interface OutboundClientsOptions {
   /** Where a project's requests and callbacks may go. */
   readonly guardOf: (projectId: string) => AddressGuard;
   readonly callbackGuardOf: (projectId: string) => AddressGuard;

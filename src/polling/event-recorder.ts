@@ -11,7 +11,7 @@ import type { Watch } from "./watch/watch.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 /** The outcome of recording an event. */
-export type RecordOutcome =
+type RecordOutcome =
   | "recorded"
   /** The job ended otherwise before, or its deadline has moved. */
   | "overtaken"

@@ -50,14 +50,14 @@ interface ConnectionVersion {
 }
 
 /** Changes the state of a connection for all nodes. Implemented by the store; tests use a double. */
-export interface ConnectionStates {
+interface ConnectionStates {
   pause(connection: ConnectionVersion, reason: string): Promise<void>;
   /** Whether this node is to probe a paused connection now. */
   claimProbe(connection: ConnectionVersion): Promise<boolean>;
   resume(connection: ConnectionVersion): Promise<void>;
 }
 
-export interface PollerOptions
+interface PollerOptions
   extends
     EventRecorderOptions,
     Omit<StatusFetcherOptions, "observed" | "rawAnswers">,

@@ -5,8 +5,9 @@ import type { OperationalEventType } from "../core/delivery/operational-event.ts
 import type { ResultReader } from "./result.ts";
 
 /** The status that an event of this type is about. */
-export type StatusOf<Type extends EventType> =
-  Type extends `job.${infer Status extends EndingStatus}` ? Status : "processing";
+type StatusOf<Type extends EventType> = Type extends `job.${infer Status extends EndingStatus}`
+  ? Status
+  : "processing";
 
 type StoredData = z.output<typeof eventSchema>["data"];
 

@@ -48,7 +48,7 @@ const TO_CALLBACK_BUCKETS = [
 const ATTEMPT_STATUSES = ["delivered", "pending", "exhausted", "gone"];
 
 /** One delivery attempt, for the metrics. */
-export interface AttemptSample {
+interface AttemptSample {
   readonly status: string;
   readonly errorCode: string | null;
   /** How long after its due time the attempt began. */

@@ -9,7 +9,7 @@ import {
 const MINUTE_MS = 60_000;
 
 /** Counts of a project at this node that are not stored yet. */
-export interface ProjectMinute {
+interface ProjectMinute {
   readonly projectId: string;
   /** Epoch milliseconds at which the minute began. */
   readonly minuteMs: number;
@@ -29,7 +29,7 @@ interface ProjectCounts {
 }
 
 /** A minute as it was when it was taken to be stored. */
-export interface TakenMinute extends ProjectMinute {
+interface TakenMinute extends ProjectMinute {
   readonly changes: number;
 }
 

@@ -8,7 +8,7 @@ const REFRESH_INTERVAL_MS = 400;
  */
 const REREAD_MS = 10_000;
 
-export interface RefresherOptions<Row> {
+interface RefresherOptions<Row> {
   readonly name: string;
   /** The rows changed since then; 0 reads all. */
   load(changedSinceMs: number): Promise<readonly Row[]>;

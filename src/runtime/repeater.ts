@@ -2,7 +2,7 @@ import type { ChangeSignal } from "./change-signal.ts";
 import { sharedMoment, type Timer } from "./clock.ts";
 import type { Runtime, Service } from "./runtime.ts";
 
-export interface RepeaterOptions {
+interface RepeaterOptions {
   readonly name: string;
   readonly intervalMs: number;
   readonly task: () => Promise<void>;

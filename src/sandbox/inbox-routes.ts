@@ -5,7 +5,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { type MayChange, problem, requireKey } from "./access.ts";
 import { type Callback, type Inbox, verifyCallback } from "./inbox.ts";
 
-export interface InboxRoutesOptions {
+interface InboxRoutesOptions {
   readonly clock: Clock;
   readonly inbox: Inbox;
   /** The secrets that callbacks may be signed with. */

@@ -1,6 +1,6 @@
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 
-export interface InboxLimits {
+interface InboxLimits {
   readonly callbacksMax: number;
   readonly charactersMax: number;
   /** How many webhook-ids it counts deliveries of. */

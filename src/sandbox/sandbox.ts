@@ -8,7 +8,7 @@ import { createInboxRoutes } from "./inbox-routes.ts";
 import { createJobRoutes } from "./jobs/job-routes.ts";
 import { JobStore, type Submission } from "./jobs/job-store.ts";
 
-export interface SandboxOptions {
+interface SandboxOptions {
   readonly clock: Clock;
   readonly random: Random;
   /** `whsec_…` texts that callbacks may be signed with. */

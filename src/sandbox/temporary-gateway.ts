@@ -18,7 +18,7 @@ export interface TemporaryGateway {
   stop(): Promise<void>;
 }
 
-export interface GatewayStart {
+interface GatewayStart {
   /** The environment it inherits, without what concerns a gateway: a real database is not touched. */
   readonly env: NodeJS.ProcessEnv;
   readonly settings?: Readonly<Record<string, string>>;

@@ -296,7 +296,7 @@ export async function endAllLeases(database: Database): Promise<void> {
 }
 
 /** A node for display. */
-export interface ShownNode {
+interface ShownNode {
   readonly id: string;
   readonly startedAtMs: number;
   readonly renewedAtMs: number;

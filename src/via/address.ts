@@ -8,7 +8,7 @@ export interface ViaAddress {
   readonly query: string | null;
 }
 
-export type AddressReading =
+type AddressReading =
   | { readonly ok: true; readonly address: ViaAddress }
   | { readonly ok: false; readonly problem: string };
 

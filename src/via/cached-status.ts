@@ -24,7 +24,7 @@ interface JobKey {
   readonly jobId: string;
 }
 
-export interface CachedStatus {
+interface CachedStatus {
   readonly jobId: string;
   readonly answer: ObservedAnswer;
   readonly ageS: number;

@@ -1,7 +1,7 @@
 import { ANSWER_HEADERS } from "../runtime/security-headers.ts";
 
 /** Names and values in turn, as Node and undici have them. */
-export type RawHeaders = readonly string[];
+type RawHeaders = readonly string[];
 
 /** RFC 9110, 7.6.1, and what only ever concerned one connection. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([

@@ -15,7 +15,7 @@ export interface InvalidHeader {
   readonly detail: string;
 }
 
-export type OptionsReading =
+type OptionsReading =
   | { readonly ok: true; readonly options: ViaOptions }
   | { readonly ok: false; readonly invalid: readonly InvalidHeader[] };
 

@@ -17,7 +17,7 @@ const MEMORY_WAIT_MS = 10_000;
 type RelayControl = Pick<RelayedExchange, "resume" | "abort">;
 
 /** The memory of answers that are held, by project. */
-export type HeldAnswers = Pick<MemoryBudget<Relay>, "bytesFree" | "enter" | "leave">;
+type HeldAnswers = Pick<MemoryBudget<Relay>, "bytesFree" | "enter" | "leave">;
 
 /** The beginning of an answer's body. */
 export interface HeldBody {
@@ -31,7 +31,7 @@ export interface HeldBody {
 /** Headers that are added to an answer. */
 export type AddedHeaders = Readonly<Record<string, string>>;
 
-export interface RelayHooks {
+interface RelayHooks {
   sent(): void;
   /** Returns whether the answer may be that to a submission, so that its body has to be read first. */
   head(head: RelayedHead): boolean;

@@ -56,7 +56,7 @@ export class ClientGoneError extends Error {
 }
 
 /** The first bytes of a body. */
-export interface Beginning {
+interface Beginning {
   readonly part: Buffer;
   /** Nothing comes after it. */
   readonly isWhole: boolean;

@@ -4,7 +4,7 @@ import { API_KEY } from "./gateway-environment.ts";
 // oxlint-disable-next-line typescript/no-explicit-any -- JSON that tests look into
 export type Json = any;
 
-export interface ApiAnswer {
+interface ApiAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;

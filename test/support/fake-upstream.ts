@@ -9,7 +9,7 @@ import {
 } from "./scripted-server.ts";
 
 /** A request that the upstream got, as it came. */
-export interface UpstreamRequest {
+interface UpstreamRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;

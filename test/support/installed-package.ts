@@ -19,7 +19,7 @@ const SOURCES = [
 const DOCUMENTS = ["README.md", "LICENSE"];
 
 /** How a program ended. */
-export interface Finished {
+interface Finished {
   readonly code: number;
   readonly output: string;
 }

@@ -1,5 +1,5 @@
 /** An upstream rate limiter's verdict: the request passes, or may be retried later. */
-export type Verdict =
+type Verdict =
   | { readonly passes: true }
   | { readonly passes: false; readonly retryAfterMs: number };
 

@@ -28,7 +28,7 @@ export interface Callback {
   readonly receivedAtMs: number;
 }
 
-export interface CallbackEvent {
+interface CallbackEvent {
   readonly type: string;
   readonly timestamp: string;
   // oxlint-disable-next-line typescript/no-explicit-any -- JSON that tests look into

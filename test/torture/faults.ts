@@ -13,7 +13,7 @@ import type { EmbeddedDatabase, PooledCluster, ReplicatedCluster } from "./datab
 import type { Nodes } from "./nodes.ts";
 
 /** The parts that a fault may break. */
-export interface World<Database extends TortureDatabase = TortureCluster> {
+interface World<Database extends TortureDatabase = TortureCluster> {
   readonly cluster: Database;
   readonly nodes: Nodes;
   readonly upstream: FakeUpstream;

@@ -87,7 +87,7 @@ form?.addEventListener("submit", async (event) => {
 export const START_PAGE_HEADERS = pageHeaders({ style: STYLE, script: SCRIPT, asksItself: true });
 
 /** Facts about the gateway that serves the page. */
-export interface StartPageFacts {
+interface StartPageFacts {
   readonly version: string;
   readonly hasSandbox: boolean;
   readonly hasConsole: boolean;

@@ -22,10 +22,7 @@ const LOOKUPS_MAX = 32;
 /** The same for an address that has sent many refused keys. */
 const LOOKUPS_WHEN_LIMITED_MAX = 4;
 
-export interface AuthenticatorServices extends Pick<
-  ApiServices,
-  "apiKeys" | "refusedKeys" | "clock"
-> {
+interface AuthenticatorServices extends Pick<ApiServices, "apiKeys" | "refusedKeys" | "clock"> {
   readonly metrics: Pick<ApiMetrics, "authenticationFailures">;
 }
 

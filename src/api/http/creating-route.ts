@@ -58,7 +58,7 @@ export function readIdempotencyKey(headers: Headers): Outcome<string | null> {
 }
 
 /** A request that creates something, at most once for each `Idempotency-Key`. */
-export interface CreatingRequest<Body> extends RouteRequest<undefined, Body> {
+interface CreatingRequest<Body> extends RouteRequest<undefined, Body> {
   /**
    * Creates, and keeps the answer with what is created; or answers as the first request with the key was.
    * A refusal is not kept: what it was about may change.

@@ -21,7 +21,7 @@ interface PagedQuery {
 }
 
 /** Which rows to find: those of the project below an id, newest first. */
-export interface PageWanted {
+interface PageWanted {
   readonly projectId: string;
   /** Null for the first page. */
   readonly beforeId: string | null;

@@ -13,7 +13,7 @@ const BYTES_PER_SECOND_MIN = 16 * 1024;
 const GIVEN_UP = "The reader is too slow.";
 
 /** The result being read. */
-export interface PagedResult {
+interface PagedResult {
   readonly projectId: string;
   readonly eventId: string;
 }

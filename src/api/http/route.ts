@@ -37,7 +37,7 @@ export const TAGS = {
 
 type TagName = keyof typeof TAGS;
 
-export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** Either a response or what was wrong with the request. */
 export type Reply = Answer | Refusal;
@@ -118,7 +118,7 @@ export interface RouteDescription {
 }
 
 /** One incoming request with its caller. */
-export interface Incoming extends RequestScope {
+interface Incoming extends RequestScope {
   readonly request: Request;
   readonly caller: Caller | null;
   readonly client: Client;

@@ -24,7 +24,7 @@ const PAGES_AWAITED_PER_PROJECT_MAX = 2_000;
 const TURN_MS_MAX = 3_000;
 
 /** Where a request begins to read. */
-export interface ReadingStart {
+interface ReadingStart {
   readonly inbox: FoundInbox;
   readonly position: number;
   readonly isKnownConsumer: boolean;

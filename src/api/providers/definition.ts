@@ -8,7 +8,7 @@ import { problemOfParts } from "../http/problem.ts";
 import type { InvalidPart, Outcome, Refusal } from "../../core/problem.ts";
 
 /** A usable definition, and the text to store. */
-export interface UsableDefinition {
+interface UsableDefinition {
   readonly provider: Provider;
   /** JSON as its author wrote it. */
   readonly written: object;

@@ -64,7 +64,7 @@ interface WrappedItems {
   readonly dry_run?: boolean;
 }
 
-export type BatchRequest = z.output<typeof batchRequestSchema>;
+type BatchRequest = z.output<typeof batchRequestSchema>;
 
 export interface Batch {
   readonly projectId: string;

@@ -33,7 +33,7 @@ export interface Subscribed {
   readonly warnings: readonly Warning[];
 }
 
-export type SubscribeServices = ValidationContext & Pick<ApiServices, "acceptor" | "inboxes">;
+type SubscribeServices = ValidationContext & Pick<ApiServices, "acceptor" | "inboxes">;
 
 /** From a request to a committed subscription, or to the reason why not. */
 export async function subscribe(

@@ -8,7 +8,7 @@ export type OutputStream = Pick<Writable, "write" | "on" | "off" | "errored" | "
 };
 
 /** Standard input. */
-export type InputStream = Readable & {
+type InputStream = Readable & {
   readonly isTTY?: boolean;
   readonly setRawMode?: (isRaw: boolean) => unknown;
 };

@@ -15,7 +15,7 @@ export interface GatewayFlags {
 }
 
 /** A gateway to talk to. */
-export interface GatewayAccess {
+interface GatewayAccess {
   readonly url: string;
   readonly apiKey: string;
   /** Where the key is from, for a person. */

@@ -5,7 +5,7 @@ import { Output } from "./output.ts";
 import { type CommonFlags, printFailure } from "./run.ts";
 
 /** Runs the operator's commands with the gateway's own settings and log. */
-export interface OperatorRun {
+interface OperatorRun {
   readonly cli: Cli;
   readonly config: Config;
   readonly log: Log;

@@ -9,7 +9,7 @@ export interface Profile {
   readonly api_key: string;
 }
 
-export interface Profiles {
+interface Profiles {
   /** The one that is used unless another is asked for; null without any. */
   readonly current: string | null;
   readonly profiles: Readonly<Record<string, Profile>>;

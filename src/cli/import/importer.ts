@@ -27,7 +27,7 @@ export interface ImportCounts {
 }
 
 /** Sends a batch; a `Ringback`, but in tests. */
-export interface BatchSender {
+interface BatchSender {
   readonly read: (
     spec: RequestSpec,
     options: CallOptions,

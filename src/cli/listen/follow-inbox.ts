@@ -12,7 +12,7 @@ export interface FollowedInbox {
 }
 
 /** Callbacks of an inbox's reader. */
-export interface FollowListener {
+interface FollowListener {
   /**
    * Takes a message; the next one comes when it resolves.
    * @param before the cursor in front of the message, to read it again from

@@ -12,14 +12,14 @@ import {
 import { forward, type ForwardOptions } from "./forward.ts";
 import type { Target } from "./targets.ts";
 
-export interface ListenerPorts {
+interface ListenerPorts {
   readonly ringback: Ringback;
   readonly out: Output;
   /** The gateway's, for people. */
   readonly url: string;
 }
 
-export interface ListenerOptions {
+interface ListenerOptions {
   readonly targets: readonly Target[];
   /** The inbox of targets that name none; read even without targets. */
   readonly inbox: string;

@@ -39,7 +39,7 @@ const NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
 const FIRST_KEY = "made with the project";
 const LATER_KEY = "made by the operator";
 
-export type ProjectCommand =
+type ProjectCommand =
   | { readonly kind: "list" }
   | { readonly kind: "create"; readonly name: string }
   | { readonly kind: "key"; readonly name: string }
@@ -125,7 +125,7 @@ function readFrames(name: string, [text, ...rest]: readonly string[]): ProjectCo
 }
 
 /** The result of a command. */
-export interface ProjectAnswer {
+interface ProjectAnswer {
   /** For a person. */
   readonly text: string;
   /** The same for a program. */

@@ -32,7 +32,7 @@ const PAGE_ROWS = 200;
 /** Values that cannot be opened are counted; so many are named. */
 const UNREADABLE_NAMED_MAX = 20;
 
-export interface ResealOptions {
+interface ResealOptions {
   /** Only counts. */
   readonly dryRun: boolean;
   /** Hears how many secrets have been encrypted again, from time to time. */

@@ -7,7 +7,7 @@ import { readPastedAnswer } from "../../providers/trial/pasted-answer.ts";
 const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 
 /** An answer of an upstream, as a file has it. */
-export type AnswerReading =
+type AnswerReading =
   | {
       readonly answer: UpstreamResponse;
       /** How the file was understood, where that is not plain. */

@@ -1,7 +1,7 @@
 import type { AnswerExplanation } from "../../providers/trial/explain.ts";
 
 /** How an answer was read, as the API and a trial of files have it. */
-export interface ShownTrial {
+interface ShownTrial {
   readonly steps: Omit<AnswerExplanation, "observation"> & {
     readonly observation: Readonly<Record<string, unknown>>;
   };

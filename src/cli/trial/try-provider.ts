@@ -21,7 +21,7 @@ import {
 import { systemClock } from "../../runtime/clock.ts";
 
 /** The text to print, and the exit code. */
-export interface TryOutcome {
+interface TryOutcome {
   readonly code: 0 | 1;
   readonly text: string;
   /** The same for a program. */
@@ -29,7 +29,7 @@ export interface TryOutcome {
 }
 
 /** A definition and what to read by it. */
-export interface TryOptions {
+interface TryOptions {
   /** The name of a built-in provider, or a file. */
   readonly definition: string;
   /** Null to check the definition alone. */

@@ -26,7 +26,7 @@ const UNKNOWN_MAX = 5_000;
 const ADDRESSES_MAX = 20_000;
 const LOOKUP_DEADLINE_MS = 5_000;
 
-export interface ApiKeyDirectoryOptions {
+interface ApiKeyDirectoryOptions {
   /** Signals that API keys may have changed. */
   readonly changes?: ChangeSignal | undefined;
   readonly database: Pick<PooledDatabase, "run" | "transaction" | "within">;

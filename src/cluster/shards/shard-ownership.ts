@@ -35,7 +35,7 @@ export interface ClaimedShard {
   readonly unservedMs: number;
 }
 
-export interface ShardOwnershipOptions {
+interface ShardOwnershipOptions {
   /** Signals that shards may have to change hands. */
   readonly changes?: ChangeSignal | undefined;
   readonly database: Database;

@@ -25,7 +25,7 @@ export interface ClusterView {
 }
 
 /** The shards that a node should claim and release. */
-export interface ShardPlan {
+interface ShardPlan {
   readonly claim: readonly number[];
   readonly release: readonly number[];
   /** True when it claims above its share, since no other node has claimed these shards. */

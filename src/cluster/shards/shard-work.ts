@@ -7,7 +7,7 @@ import type { ClaimedShard, ShardWork } from "./shard-ownership.ts";
 import { SHARD_COUNT } from "../../core/ids/ids.ts";
 import type { Clock } from "../../runtime/clock.ts";
 
-export interface NodeShardWorkOptions {
+interface NodeShardWorkOptions {
   readonly shards: OwnedShards;
   readonly jobs: JobLoader;
   readonly watches: WatchList;

@@ -31,7 +31,7 @@ export interface HeldJobs {
   inspectShard(shardId: number, checkpointsMax: number): JobCheckpoint[];
 }
 
-export interface SweepOptions {
+interface SweepOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   readonly watches: HeldJobs;

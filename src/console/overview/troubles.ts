@@ -17,7 +17,7 @@ const SHOWN_MAX = 20;
 const BEHIND_S_MIN = 10;
 const SHARD_COUNT = 256;
 
-export interface Trouble {
+interface Trouble {
   readonly badge: Markup;
   readonly text: Markup;
   /** Where it is put right, below the console. */

@@ -6,7 +6,7 @@ const COMPARED_MAX = 1_000_000;
 /** Unchanged lines that are shown around changes. */
 const CONTEXT_LINES = 3;
 
-export interface DiffLine {
+interface DiffLine {
   readonly kind: "same" | "removed" | "added";
   readonly text: string;
 }

@@ -12,7 +12,7 @@ import { SECTIONS, type SectionName } from "./sections.ts";
 export const THEMES = ["light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
 
-export interface ShellOptions {
+interface ShellOptions {
   readonly title: string;
   readonly section: SectionName | null;
   readonly body: Markup;

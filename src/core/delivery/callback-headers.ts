@@ -4,7 +4,7 @@ const CALLBACK_HEADERS_MAX = 20;
 const CALLBACK_HEADERS_BYTES_MAX = 4096;
 
 /** One header that can't be sent; the detail says what to change. */
-export interface HeaderProblem {
+interface HeaderProblem {
   /** Null when it is about all of them. */
   readonly name: string | null;
   readonly detail: string;

@@ -71,7 +71,7 @@ export function isResultFetched(event: Pick<EventContent, "resultFetch">): boole
   return event.resultFetch?.startsWith(FETCHED) === true;
 }
 
-export interface CallbackAddressee {
+interface CallbackAddressee {
   /** `sub_…` */
   readonly subscriptionId: string;
   /** Raw JSON text of the client's metadata. */

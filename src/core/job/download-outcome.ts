@@ -5,7 +5,7 @@ export type DownloadAttempt =
   | { readonly kind: "answered"; readonly status: number }
   | { readonly kind: "failed"; readonly failure: RequestFailure };
 
-export type DownloadStep =
+type DownloadStep =
   | { readonly kind: "retry"; readonly afterMs: number; readonly reason: string }
   | { readonly kind: "give_up"; readonly reason: string };
 

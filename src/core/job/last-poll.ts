@@ -1,5 +1,5 @@
 /** The effect of a job's deadline. */
-export type DeadlineStep =
+type DeadlineStep =
   | { readonly kind: "time_out" }
   /** It was last asked about too long ago: it is asked once more, and looked at again later. */
   | { readonly kind: "poll_now"; readonly lookAgainAtMs: number }

@@ -1,5 +1,5 @@
 /** The text without some members of its objects, and what one of them held. */
-export interface CutJson {
+interface CutJson {
   /** Each byte of the UTF-8 text as one character. */
   readonly text: string;
   /** The source text of the values that were cut, by their place in `paths`. */

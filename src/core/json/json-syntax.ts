@@ -1,5 +1,5 @@
 /** Where a text stops being JSON. */
-export interface JsonSyntaxError {
+interface JsonSyntaxError {
   /** UTF-16 code units before the offending one. */
   readonly position: number;
   /** From 1. */

@@ -30,7 +30,7 @@ const seenKeys = new Uint32Array(KEYS_REMEMBERED);
 // Most strings end within this; beyond it the engine's own search is faster than a loop.
 const SHORT_STRING_BYTES = 24;
 
-export type JsonWeight = "fits" | "too_deep" | "too_heavy";
+type JsonWeight = "fits" | "too_deep" | "too_heavy";
 
 /**
  * Whether parsing a JSON text would stay within `bytesMax` of memory and a sane depth: 10 MB of

@@ -4,10 +4,10 @@
  * - `concurrency`: things in progress at once, on each node.
  * - `rate`: things per second, on each node.
  */
-export type ProjectLimitKind = "stock" | "concurrency" | "rate";
+type ProjectLimitKind = "stock" | "concurrency" | "rate";
 
 /** One limit on what a project may make the gateway do or keep. */
-export interface ProjectLimit {
+interface ProjectLimit {
   readonly kind: ProjectLimitKind;
   readonly unit: string;
   /** For projects for which neither the environment nor the operator says otherwise. */

@@ -1,10 +1,10 @@
 /** The characters that an escape sequence encodes, and the position after it. */
-export interface Unescaped {
+interface Unescaped {
   readonly value: string;
   readonly end: number;
 }
 
-export type EscapeKind = "json" | "percent" | "html";
+type EscapeKind = "json" | "percent" | "html";
 
 export const ESCAPE_KINDS: readonly EscapeKind[] = ["json", "percent", "html"];
 

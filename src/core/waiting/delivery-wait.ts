@@ -26,7 +26,7 @@ export type DeliveryWait = (typeof DELIVERY_WAITS)[number];
 /** The state of a delivery in the memory of the node that sends it. */
 export type HeldState = "waiting" | "blocked" | "sending";
 
-export interface DeliveryFacts {
+interface DeliveryFacts {
   readonly status: DeliveryStatus;
   readonly nextAttemptAtMs: number | null;
   /** Null when it is not in memory, or in that of another node. */

@@ -47,12 +47,12 @@ export const REASONS = [
   "event_not_subscribed",
   "delivered",
 ] as const;
-export type Reason = (typeof REASONS)[number];
+type Reason = (typeof REASONS)[number];
 
 /** The cause that a subscription waits for: its job's or its delivery's. */
 export type SubscriptionWait = JobWait | DeliveryWait | "fan_out";
 
-export interface ExplainedJob {
+interface ExplainedJob {
   readonly provider: string;
   readonly connection: string;
   /** Why the connection is paused; null where it is not, or nothing was noted. */
@@ -66,7 +66,7 @@ export interface ExplainedJob {
   readonly ending: EndingStatus | null;
 }
 
-export interface ExplainedAttempt {
+interface ExplainedAttempt {
   readonly number: number;
   readonly httpStatus: number | null;
   readonly errorCode: AttemptErrorCode | null;
@@ -74,7 +74,7 @@ export interface ExplainedAttempt {
 }
 
 /** The delivery of the job's ending. */
-export interface ExplainedDelivery {
+interface ExplainedDelivery {
   readonly wait: Waiting<DeliveryWait> | null;
   readonly attemptCount: number;
   /** Null before the first attempt. */

@@ -42,7 +42,7 @@ export interface ConnectionFacts {
   readonly probeAtMs: number | null;
 }
 
-export interface JobFacts {
+interface JobFacts {
   readonly connection: ConnectionFacts;
   readonly pollCount: number;
   /** Null before the first poll. */

@@ -5,7 +5,7 @@ import type { Breaker } from "../pace/breaker.ts";
  * of the rate, others of the lane that are in progress, the rate, or the origin (its breaker, or its
  * other lanes). A closed list.
  */
-export const LANE_HOLDS = ["pause", "refusal", "concurrency", "rate", "origin"] as const;
+const LANE_HOLDS = ["pause", "refusal", "concurrency", "rate", "origin"] as const;
 export type LaneHold = (typeof LANE_HOLDS)[number];
 
 export type PauseCause = "rate" | "unsent";

@@ -1,7 +1,7 @@
 import type { OutboundRequest } from "../../outbound/exchange/request-outcome.ts";
 import { signCallback, type SigningKey } from "./sign.ts";
 
-export interface SignedPost {
+interface SignedPost {
   readonly projectId: string;
   readonly url: string;
   /** Besides those of the message and its signature, which come first. */
@@ -19,7 +19,7 @@ export interface SignedPost {
 }
 
 /** The parts of a Standard Webhooks 1.0 message. */
-export type SignedContent = Pick<
+type SignedContent = Pick<
   SignedPost,
   "headers" | "body" | "webhookId" | "keys" | "nowMs" | "userAgent"
 >;

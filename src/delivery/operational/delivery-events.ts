@@ -6,7 +6,7 @@ import type { OperationalEvent } from "../../core/delivery/operational-event.ts"
 import type { OriginChange } from "../outbox/outbox.ts";
 
 /** A delivery that nothing more is done about, unless somebody asks for it. */
-export interface GivenUpDelivery {
+interface GivenUpDelivery {
   readonly id: string;
   readonly projectId: string;
   readonly subscriptionId: string;

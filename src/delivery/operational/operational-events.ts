@@ -33,7 +33,7 @@ const RESPONSE_BYTES_MAX = 1024;
 /** While there is news, stored events are counted this often. */
 const COUNT_INTERVAL_MS = 60_000;
 
-export interface OperationalEventsOptions {
+interface OperationalEventsOptions {
   /** Tells when operational events may be due. */
   readonly eventChanges?: ChangeSignal | undefined;
   readonly database: Database;

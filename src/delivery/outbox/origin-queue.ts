@@ -13,7 +13,7 @@ export interface AttemptFailure extends LaneFailure {
   readonly code: AttemptErrorCode;
 }
 
-export interface OriginQueueOptions {
+interface OriginQueueOptions {
   readonly projectId: string;
   readonly origin: string;
   readonly limits: LaneLimits;

@@ -19,7 +19,7 @@ const BREAKER: BreakerLimits = {
 /** Queues without a callback, of all projects, that are kept for what their lanes have learned. */
 const IDLE_MAX = 5_000;
 
-export interface OriginQueuesOptions {
+interface OriginQueuesOptions {
   readonly breaker?: BreakerLimits;
   /** The limits of a project's lane to each origin. */
   limitsOf(projectId: string): LaneLimits;

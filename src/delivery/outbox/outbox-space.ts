@@ -16,7 +16,7 @@ interface Held {
  * - `reserve`: only what each of its lanes is sure of;
  * - `none`: nothing more.
  */
-export type SpaceLeft = "plenty" | "reserve" | "none";
+type SpaceLeft = "plenty" | "reserve" | "none";
 
 /**
  * The space of the outbox, shared by projects: each may hold as much as it leaves free, so half if it

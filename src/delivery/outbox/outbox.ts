@@ -30,7 +30,7 @@ interface Held {
   readonly queue: OriginQueue;
 }
 
-export interface OutboxOptions {
+interface OutboxOptions {
   /** When an origin counts as failing, if not as usual. */
   readonly breaker?: BreakerLimits;
   /** The limits of a project's lane to each origin. */

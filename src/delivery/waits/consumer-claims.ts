@@ -11,7 +11,7 @@ import { QueueFullError } from "../../store/writes/group-commit.ts";
 export const UNRELEASED_MAX = 10_000;
 const RETRIES_PER_ROUND_MAX = 100;
 
-export interface ConsumerClaimsOptions {
+interface ConsumerClaimsOptions {
   readonly database: Database;
   readonly nodeId: string;
 }

@@ -14,13 +14,13 @@ const ROUNDS_PER_FULL_ROUND = 10;
 const KEYS_PER_STATEMENT_MAX = 2_000;
 
 /** A subscription whose job has not ended. */
-export interface AwaitedSubscription {
+interface AwaitedSubscription {
   readonly shardId: number;
   readonly id: string;
   readonly jobRowId: string;
 }
 
-export interface EndingWaitsOptions {
+interface EndingWaitsOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;
 }

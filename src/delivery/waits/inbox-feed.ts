@@ -19,7 +19,7 @@ const MESSAGES_PER_STEP_MAX = 500;
 /** From one inbox in a round, so that the others have their turn. */
 const STEPS_PER_ROUND_MAX = 10;
 
-export interface InboxFeedOptions {
+interface InboxFeedOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;
   readonly inlineResultBytesMax: number;

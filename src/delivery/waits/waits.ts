@@ -6,7 +6,7 @@ import { EndingWaits } from "./ending-waits.ts";
 import { EventWaits } from "./event-waits.ts";
 import { InboxFeed } from "./inbox-feed.ts";
 
-export interface WaitsOptions {
+interface WaitsOptions {
   readonly nodeId: string;
   readonly database: PooledDatabase;
   readonly shards: Pick<OwnedShards, "has">;

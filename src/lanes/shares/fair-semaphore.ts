@@ -1,7 +1,7 @@
 import type { SharedResource } from "./shared-resources.ts";
 import { Turns } from "./turns.ts";
 
-export interface FairSemaphoreOptions {
+interface FairSemaphoreOptions {
   readonly resource: SharedResource;
   /** Number of permits. */
   readonly permitsMax: number;
@@ -16,7 +16,7 @@ export interface FairSemaphoreOptions {
  * - `full`: too many of the project wait already.
  * - `aborted`: the signal was aborted during the wait.
  */
-export type Acquisition = "acquired" | "full" | "aborted";
+type Acquisition = "acquired" | "full" | "aborted";
 
 interface Waiter {
   readonly proceed: () => void;

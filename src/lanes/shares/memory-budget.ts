@@ -1,7 +1,7 @@
 import type { SharedResource } from "./shared-resources.ts";
 import { Turns } from "./turns.ts";
 
-export interface MemoryBudgetOptions<Holder> {
+interface MemoryBudgetOptions<Holder> {
   readonly resource: SharedResource;
   /** Smaller amounts are not counted. */
   readonly bytesFree: number;

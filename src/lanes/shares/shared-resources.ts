@@ -4,7 +4,7 @@
  * each of them to one property: no sequence of requests of some changes the turn of another by more than
  * their share.
  */
-export const SHARED_RESOURCES = [
+const SHARED_RESOURCES = [
   "answer_bytes",
   "answer_thread",
   "attempt_rows",

@@ -10,7 +10,7 @@ import {
 import type { ResponseHeaders } from "./request-outcome.ts";
 
 /** A body without its content encoding, or why it can't be decoded. */
-export type DecodedBody =
+type DecodedBody =
   | { readonly kind: "decoded"; readonly body: Buffer }
   | { readonly kind: "too_large" }
   | { readonly kind: "undecodable"; readonly why: string };

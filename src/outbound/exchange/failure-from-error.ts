@@ -4,7 +4,7 @@ import { AddressRefusedError } from "../guard/destination.ts";
 import { NameLookupError } from "../names/name-resolver.ts";
 
 /** Progress of an exchange: without a connection yet, or with one. */
-export type ExchangeStage = "connecting" | "exchanging";
+type ExchangeStage = "connecting" | "exchanging";
 
 /**
  * Maps errors of Node or undici to the closed list; never throws, whatever it is given.

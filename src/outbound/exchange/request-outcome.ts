@@ -72,7 +72,7 @@ export interface AnsweredRequest {
   readonly durationMs: number;
 }
 
-export interface FailedRequest {
+interface FailedRequest {
   readonly kind: "failed";
   readonly failure: RequestFailure;
   readonly durationMs: number;

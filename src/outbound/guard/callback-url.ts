@@ -48,7 +48,7 @@ export function checkCallbackUrl(text: string, guard: AddressGuard): UrlCheck {
 }
 
 /** The verdict about a destination. */
-export interface Judgement {
+interface Judgement {
   /** Why it is refused, or null. */
   readonly reason: string | null;
   readonly warnings: readonly Warning[];

@@ -44,7 +44,7 @@ function throwIfRefused(refusal: string | null): void {
   if (refusal !== null) throw new AddressRefusedError(refusal);
 }
 
-export interface GuardedConnectorOptions {
+interface GuardedConnectorOptions {
   readonly projectId: string;
   /** Called for every connection. */
   readonly guardOf: () => AddressGuard;
@@ -56,7 +56,7 @@ export interface GuardedConnectorOptions {
 }
 
 /** Makes the connector of one connection. */
-export type ConnectorFactory = (dial: Dial) => buildConnector.connector;
+type ConnectorFactory = (dial: Dial) => buildConnector.connector;
 
 /**
  * Connects to one destination, and only to addresses that the guard allows now: a name that was

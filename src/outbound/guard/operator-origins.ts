@@ -1,12 +1,12 @@
 /** An address that the operator assigned to a provider in the environment. */
-export interface OperatorOrigin {
+interface OperatorOrigin {
   readonly provider: string;
   /** As `URL.origin` spells it. */
   readonly origin: string;
 }
 
 /** The properties of a connection that decide whether its requests are the operator's. */
-export interface ConnectionPlace {
+interface ConnectionPlace {
   readonly projectId: string;
   readonly provider: string;
   /** The connection's own; null for the definition's. */

@@ -8,7 +8,7 @@ export type UrlCheck =
   | { readonly ok: false; readonly reason: string };
 
 /** A URL with an unambiguous spelling, not yet judged by its destination. */
-export type UrlSyntax =
+type UrlSyntax =
   | { readonly ok: true; readonly url: URL; readonly destination: Destination }
   | { readonly ok: false; readonly reason: string };
 

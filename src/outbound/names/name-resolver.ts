@@ -41,7 +41,7 @@ export type KnownName =
   /** It has not been looked up yet. */
   | { readonly kind: "unknown" };
 
-export interface NameResolverOptions {
+interface NameResolverOptions {
   readonly files: Pick<ResolverFiles, "refresh" | "addressesOf" | "rules">;
   readonly ask: AskDns;
   /** The machine's own resolver; rejects when it knows no address. */

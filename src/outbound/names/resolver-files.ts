@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import type { Clock } from "../../runtime/clock.ts";
 
 /** How names are completed, from /etc/resolv.conf. */
-export interface SearchRules {
+interface SearchRules {
   /** Domains to append, in order. */
   readonly search: readonly string[];
   /** A name with fewer dots is completed before it is looked up as it is. */

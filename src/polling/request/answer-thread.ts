@@ -12,7 +12,7 @@ export interface AnswerThreadOptions {
 }
 
 /** The outcome of reading an answer in the thread. */
-export type ThreadOutcome =
+type ThreadOutcome =
   | { readonly kind: "read"; readonly interpretation: Interpretation }
   | { readonly kind: "failed"; readonly why: string }
   | { readonly kind: "closed" };

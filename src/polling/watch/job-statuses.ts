@@ -12,7 +12,7 @@ export interface AskedJob {
   readonly id: string;
 }
 
-export interface JobStatusesOptions {
+interface JobStatusesOptions {
   readonly watches: Pick<WatchList, "observe" | "pollNow">;
   readonly observed: Pick<ObservedAnswers, "ask" | "drop" | "next">;
 }

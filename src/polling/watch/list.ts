@@ -23,7 +23,7 @@ const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 /** Deadlines further away than this are looked at again by `inspectShard`. */
 const DEADLINE_HORIZON_MS = 90_000;
 
-export interface WatchListOptions extends Omit<UpstreamsOptions, "poll" | "isCurrent"> {
+interface WatchListOptions extends Omit<UpstreamsOptions, "poll" | "isCurrent"> {
   /** A watch's turn has come; ends with `settle` on the upstream's lane. */
   readonly poll: (upstream: Upstream, watch: Watch, generation: number) => void;
   /** A watch has reached its deadline and is neither ending nor dropped. */
@@ -35,7 +35,7 @@ export interface WatchListOptions extends Omit<UpstreamsOptions, "poll" | "isCur
  * them, are spread over their interval. Those of a shard that no node has served for a while go on
  * where their polls stopped (`takeOverDelayMs`).
  */
-export type FirstPoll = "at_once" | "spread" | { readonly unservedMs: number };
+type FirstPoll = "at_once" | "spread" | { readonly unservedMs: number };
 
 /** The state of a job in memory. */
 export interface LiveJobView {

@@ -19,7 +19,7 @@ const NO_SLOT = -1;
 export type WatchState = "scheduled" | "polling" | "ending" | "dropped";
 
 /** Whose job it is, by which connection it is polled, and by which definition. */
-export interface JobRoute {
+interface JobRoute {
   readonly projectId: string;
   readonly connectionId: string;
   readonly provider: string;

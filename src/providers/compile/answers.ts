@@ -13,7 +13,7 @@ import { type PointerTokens, splitPointer } from "../language/json-pointer.ts";
 export type Places = readonly PointerTokens[];
 
 /** One value composed of several places, by name. */
-export type NamedPlaces = readonly (readonly [name: string, tokens: PointerTokens])[];
+type NamedPlaces = readonly (readonly [name: string, tokens: PointerTokens])[];
 
 /** A number at a place or in a header that asks for a wait. */
 export interface PollHint {

@@ -23,7 +23,7 @@ export interface FileProblem {
   readonly detail: string;
 }
 
-export interface FilesReading {
+interface FilesReading {
   readonly definitions: readonly FileDefinition[];
   /** All problems, in the order of the files. */
   readonly problems: readonly FileProblem[];
@@ -88,7 +88,7 @@ async function readFileDefinition(
   return { name: provider.name, definition: { file, provider, written }, problems: [] };
 }
 
-export type JsonFileReading =
+type JsonFileReading =
   | { readonly ok: true; readonly json: unknown; readonly text: string }
   | { readonly ok: false; readonly problem: string };
 

@@ -208,7 +208,7 @@ export interface ProviderVersion {
   readonly version: DefinitionVersion | null;
 }
 
-export interface DefinitionVersion {
+interface DefinitionVersion {
   readonly id: string;
   /** 1 for the first of its name. */
   readonly number: number;

@@ -5,13 +5,13 @@ import { isObject } from "../language/json-pointer.ts";
 import { compileProvider, type Provider } from "./provider.ts";
 
 /** An unusable place in a definition, and what would be valid there. */
-export interface DefinitionProblem {
+interface DefinitionProblem {
   /** A JSON Pointer; empty for the definition as a whole. */
   readonly pointer: string;
   readonly detail: string;
 }
 
-export type DefinitionReading =
+type DefinitionReading =
   | { readonly ok: true; readonly provider: Provider }
   | { readonly ok: false; readonly problems: readonly DefinitionProblem[] };
 

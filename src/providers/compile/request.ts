@@ -47,7 +47,7 @@ const CONTENT_TYPES = {
 } as const;
 
 /** A definition's params, by name. */
-export type ParamDefinitions = ProviderDefinition["params"];
+type ParamDefinitions = ProviderDefinition["params"];
 
 /** @param request output of the schema of definitions */
 export function compileRequest(

@@ -49,7 +49,7 @@ export type EndingVerdict = Pick<
 >;
 
 /** An array in which a condition looks for an element. */
-export interface MatchedElement {
+interface MatchedElement {
   readonly array: PointerTokens;
   /** The index of the first element that matches, or -1. */
   find(body: BodyReading): number;

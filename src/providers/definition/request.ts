@@ -225,9 +225,9 @@ export const resultRequestSchema = z
     if (message !== null) context.addIssue({ code: "custom", message, path: ["hosts"] });
   });
 
-export type StatusRequestDefinition = z.output<typeof statusRequestSchema>;
-export type CancelRequestDefinition = z.output<typeof cancelRequestSchema>;
-export type ResultRequestDefinition = z.output<typeof resultRequestSchema>;
+type StatusRequestDefinition = z.output<typeof statusRequestSchema>;
+type CancelRequestDefinition = z.output<typeof cancelRequestSchema>;
+type ResultRequestDefinition = z.output<typeof resultRequestSchema>;
 
 /** Shared by the three kinds of request. */
 export type RequestDefinition =

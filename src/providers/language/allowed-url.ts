@@ -15,7 +15,7 @@ function matchesPattern(pattern: readonly string[], labels: readonly string[]): 
   });
 }
 
-export type UrlReading =
+type UrlReading =
   | { readonly kind: "url"; readonly origin: string; readonly path: string }
   | { readonly kind: "refused"; readonly problem: string };
 

@@ -7,7 +7,7 @@ const VALUES_MAX = 1000;
 /** A text of nothing but this stands for a number. */
 const NUMBER_PLACEHOLDER = /^\{#([^{}]+)\}$/;
 
-export interface JsonTemplateProblem {
+interface JsonTemplateProblem {
   readonly message: string;
   readonly path: PropertyKey[];
 }

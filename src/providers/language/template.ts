@@ -35,7 +35,7 @@ export type TemplateReading =
   | { readonly kind: "malformed"; readonly problem: string };
 
 /** The place of a template decides which placeholders it may have. */
-export interface TemplatePlace {
+interface TemplatePlace {
   /** True when there is an earlier response to take values from. */
   readonly hasAnswer: boolean;
   readonly isPath: boolean;

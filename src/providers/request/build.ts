@@ -106,7 +106,7 @@ export function buildDownloadRequest(
 
 const NO_VALUES: TemplateValues = { jobId: "", params: {} };
 
-export type Redirection =
+type Redirection =
   | {
       readonly kind: "redirected";
       readonly request: UpstreamRequest;

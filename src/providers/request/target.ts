@@ -16,7 +16,7 @@ export interface PreparedRequest {
 }
 
 /** A credential as the definition sends it. */
-export interface PreparedCredential {
+interface PreparedCredential {
   readonly headers: Readonly<Record<string, string>>;
   /** `name=credential` for `query` authentication, or the empty text. */
   readonly query: string;
@@ -40,7 +40,7 @@ export interface PreparedTarget {
   } | null;
 }
 
-export type TargetPreparation =
+type TargetPreparation =
   | { readonly kind: "ready"; readonly target: PreparedTarget }
   | {
       readonly kind: "refused";

@@ -18,7 +18,7 @@ import { Steps } from "../language/steps.ts";
 import type { ElementCondition, ProviderCondition } from "../definition/rule.ts";
 
 /** One rule, compared with a response. */
-export interface RuleExplanation {
+interface RuleExplanation {
   /** Its place in the definition, as a JSON Pointer. */
   readonly rule: string;
   readonly note?: string | undefined;
@@ -30,7 +30,7 @@ export interface RuleExplanation {
 }
 
 /** One value that was looked for in the response. */
-export interface ExtractExplanation {
+interface ExtractExplanation {
   /** Its place in the definition, as a JSON Pointer. */
   readonly field: string;
   /** Where it was found, as the definition writes it; null when it was not. */

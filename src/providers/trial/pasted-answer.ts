@@ -6,7 +6,7 @@ import { answerOfSample, sampleAnswerSchema } from "./sample.ts";
 const SAMPLE_FIELDS: readonly string[] = ["status", "headers", "body"];
 const STATUS_LINE = /^HTTP\/[\d.]+ (\d{3})(?: [^\r\n]*)?\r?\n/;
 
-export type PastedAnswer =
+type PastedAnswer =
   | {
       readonly ok: true;
       readonly answer: UpstreamResponse;

@@ -24,7 +24,7 @@ export const sampleAnswerSchema = z.strictObject({
     .describe("Its body: a text is taken as it is, any other JSON as the JSON that came."),
 });
 
-export type SampleAnswer = z.output<typeof sampleAnswerSchema>;
+type SampleAnswer = z.output<typeof sampleAnswerSchema>;
 
 /**
  * The response that a sample represents. Its body is cut out of the sample's own text, so that

@@ -18,7 +18,7 @@ export interface Trial extends Omit<AnswerExplanation, "observation"> {
 }
 
 /** Facts besides the sample that its interpretation depends on. */
-export interface TrialFacts {
+interface TrialFacts {
   /** Time since the job was accepted. */
   readonly ageMs: number;
   readonly seenBefore: boolean;
@@ -200,7 +200,7 @@ export type LiveTrialOutcome =
       readonly trial: Trial;
     };
 
-export interface AskedRequest {
+interface AskedRequest {
   readonly method: string;
   readonly url: string;
 }

@@ -30,7 +30,7 @@ export function newApiKey(): string {
  * `checked`: has a valid checksum. `unchecked`: may be a key from before there were checksums.
  * `malformed`: was never a key.
  */
-export type ApiKeyForm = "checked" | "unchecked" | "malformed";
+type ApiKeyForm = "checked" | "unchecked" | "malformed";
 
 export function apiKeyForm(key: string): ApiKeyForm {
   if (!key.startsWith(PREFIX) || key.length < LENGTH_MIN) return "malformed";

@@ -3,7 +3,7 @@ import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 /** Verdict on a token for reading one event's result. */
 export type LinkVerdict = "valid" | "expired" | "invalid";
 
-export interface ResultLinksOptions {
+interface ResultLinksOptions {
   /** The ring of encryption keys, which all nodes have: the first signs, all verify. */
   readonly keys: readonly Buffer[];
   readonly ttlMs: number;

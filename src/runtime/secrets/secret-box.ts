@@ -17,7 +17,7 @@ export type SealedColumnName =
   | "subscriptions.secret";
 
 /** Sealed texts that are stored nowhere: browsers carry them. */
-export type SealedTokenName = "console.link" | "console.notice" | "console.session";
+type SealedTokenName = "console.link" | "console.notice" | "console.session";
 
 /**
  * Where a sealed text is kept. It opens nowhere else, so that it can't be moved to another place.

@@ -4,7 +4,7 @@ type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
 
 /** A place in JSON that a schema refuses, and what would be valid there. */
-export interface InvalidPlace {
+interface InvalidPlace {
   readonly path: Path;
   readonly detail: string;
 }

@@ -13,7 +13,7 @@ export interface SettingProblem {
 }
 
 /** A documented name. */
-export type KnownSetting = SettingName | ProjectLimitSetting;
+type KnownSetting = SettingName | ProjectLimitSetting;
 
 /**
  * Reads settings by name and collects every problem, so that all can be reported together. An empty

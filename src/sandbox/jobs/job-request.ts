@@ -43,7 +43,7 @@ export interface JobRequestFault {
   readonly message: string;
 }
 
-export type ParsedJobRequest =
+type ParsedJobRequest =
   | { readonly ok: true; readonly request: JobRequest }
   | { readonly ok: false; readonly faults: readonly JobRequestFault[] };
 

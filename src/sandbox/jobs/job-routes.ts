@@ -10,7 +10,7 @@ import { pulseJobBody, resultText } from "./pulse-answer.ts";
 import { pulseError, type PulseError } from "./pulse-error.ts";
 import { isEnded, type SandboxJob } from "./sandbox-job.ts";
 
-export interface JobRoutesOptions {
+interface JobRoutesOptions {
   readonly clock: Clock;
   readonly jobs: JobStore;
   /** Where the sandbox is mounted, without a slash at the end. */

@@ -15,7 +15,7 @@ export type Submission =
   | { readonly kind: "invalid"; readonly faults: readonly JobRequestFault[] }
   | { readonly kind: "full" };
 
-export interface JobStoreLimits {
+interface JobStoreLimits {
   readonly jobsMax: number;
   /** Bytes of given results, which are kept; generated ones cost nothing. */
   readonly resultCharactersMax: number;

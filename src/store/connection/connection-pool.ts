@@ -21,7 +21,7 @@ const TIDY_EVERY_MS = 10_000;
 const PAUSE_MS_FIRST = 50;
 const PAUSE_MS_MAX = 1_000;
 
-export interface ConnectionPoolOptions {
+interface ConnectionPoolOptions {
   readonly connectionsMax: number;
   /** Opens a connection and passes on `onLost` to it. */
   readonly open: (onLost: (connection: Connection) => void) => Promise<Connection>;

@@ -16,7 +16,7 @@ export interface DatabaseServer {
 }
 
 /** Required abilities of a session. Ringback writes, so a standby never suffices. */
-export const TARGET_SESSION_ATTRS = ["any", "read-write", "primary"] as const;
+const TARGET_SESSION_ATTRS = ["any", "read-write", "primary"] as const;
 export type TargetSessionAttrs = (typeof TARGET_SESSION_ATTRS)[number];
 
 export interface DatabaseAddress {
@@ -35,7 +35,7 @@ export interface DatabaseAddress {
   readonly isPooled: boolean;
 }
 
-export type DatabaseUrlReading =
+type DatabaseUrlReading =
   | { readonly kind: "ok"; readonly address: DatabaseAddress }
   /** Never contains the text itself, which holds a password. */
   | { readonly kind: "invalid"; readonly problem: string };

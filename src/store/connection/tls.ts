@@ -12,7 +12,7 @@ export const TLS_MODES = [
   "verify-ca",
   "verify-full",
 ] as const;
-export type TlsMode = (typeof TLS_MODES)[number];
+type TlsMode = (typeof TLS_MODES)[number];
 
 export interface DatabaseTls {
   readonly mode: TlsMode;

@@ -5,7 +5,7 @@ import { providerVersions } from "../schema/projects.ts";
 import { connections } from "../schema/schema.ts";
 import { type Given, statement } from "../sql/statement.ts";
 
-export type DeleteProviderOutcome = "deleted" | "in_use" | "not_found";
+type DeleteProviderOutcome = "deleted" | "in_use" | "not_found";
 
 const version = alias(providerVersions, "version");
 

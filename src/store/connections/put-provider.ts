@@ -4,7 +4,7 @@ import { providerVersions } from "../schema/projects.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { loadFileVersions, type StoredProviderVersion } from "./load-providers.ts";
 
-export interface WantedProvider {
+interface WantedProvider {
   /** Id of the version, if one is added. */
   readonly id: string;
   readonly name: string;

@@ -40,7 +40,7 @@ export interface CallOptions {
   readonly group?: string;
 }
 
-export interface BoundedCallsOptions {
+interface BoundedCallsOptions {
   readonly pool: ConnectionPool;
   readonly connectionsMax: number;
   /** How many calls of a group may run at once. It may change at any time. */

@@ -34,7 +34,7 @@ with spilled as materialized (select repeat('x', 100) from generate_series(1, 20
 select count(*)::int from spilled
 `;
 
-export interface DatabaseMonitorOptions {
+interface DatabaseMonitorOptions {
   readonly database: PooledDatabase;
   readonly clock: Clock;
   readonly log: Log;

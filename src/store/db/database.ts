@@ -41,7 +41,7 @@ const READ_ONLY = "25006";
 const CONNECT_FOR_MS = 30_000;
 const CONNECT_PAUSE_MS = 250;
 
-export interface DatabaseLog {
+interface DatabaseLog {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;

@@ -19,7 +19,7 @@ export interface MatchingDelivery {
 }
 
 /** Result of one look at the deliveries behind a position. */
-export interface RedeliveryLook {
+interface RedeliveryLook {
   readonly matching: readonly MatchingDelivery[];
   /** Where the look ended; the next one begins behind it. */
   readonly positionId: string;
@@ -133,7 +133,7 @@ export async function lookForDeliveries(
       };
 }
 
-export type RedeliveryAdvance =
+type RedeliveryAdvance =
   | { readonly kind: "advanced"; readonly redelivered: readonly MatchingDelivery[] }
   /** It was canceled, or another node has advanced further. */
   | { readonly kind: "overtaken" };

@@ -23,7 +23,7 @@ import {
   type Page,
   pageOf,
   type PageWindow,
-  scannedOf,
+  selectMatching,
   scanOf,
   windowOf,
 } from "../sql/page.ts";
@@ -44,7 +44,7 @@ const { id, shardId, subscriptionId } = COLUMNS;
 export type AttemptRecord = Readonly<Omit<typeof attempts.$inferSelect, "shardId" | "deliveryId">>;
 
 /** Which deliveries to list; null leaves a filter out. Times in epoch milliseconds. */
-export interface DeliveryQuery {
+interface DeliveryQuery {
   readonly projectId: string;
   /** Only below this id; null for the first page. */
   readonly beforeId: string | null;
@@ -169,7 +169,6 @@ function matching(
   isListed?: SQL,
 ) {
   const candidate = orm.$with("candidate").as(candidates as ReturnType<typeof ofProject>);
-  const scanned = scannedOf(orm, candidate, sql<string | null>`min(${candidate.id}::text)`);
   const matching = orm
     .select()
     .from(candidate)
@@ -188,16 +187,7 @@ function matching(
       ),
     )
     .as("matching");
-  return orm
-    .with(candidate)
-    .select({
-      scannedCount: scanned.count,
-      scannedLastId: scanned.lastId,
-      ...matching._.selectedFields,
-    })
-    .from(scanned)
-    .leftJoin(matching, sql`true`)
-    .orderBy(desc(matching.id));
+  return selectMatching(orm, candidate, sql<string | null>`min(${candidate.id}::text)`, matching);
 }
 
 const LIST_OF_PROJECT = statement((orm, given: PageParameters) =>

@@ -119,7 +119,7 @@ ${SELECT}`;
 const LOAD_OF_ORIGIN = loadOfOrigin(DUE_ROWS_MAX);
 const LOAD_FEW_OF_ORIGIN = loadOfOrigin(FEW_DUE_ROWS_MAX);
 
-export interface OriginQuery {
+interface OriginQuery {
   readonly projectId: string;
   readonly callbackOrigin: string;
   readonly shardIds: readonly number[];

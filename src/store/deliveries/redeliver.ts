@@ -7,7 +7,7 @@ import { timeOf } from "../sql/time.ts";
 import { DELIVERY_COLUMNS, type DeliveryRecord, withDetails } from "./delivery-record.ts";
 import { redelivered } from "../sql/delivery-state.ts";
 
-export type RedeliverOutcome =
+type RedeliverOutcome =
   | { readonly kind: "scheduled"; readonly delivery: DeliveryRecord }
   /** The client ended its subscription, so no further callbacks are sent. */
   | { readonly kind: "canceled" }

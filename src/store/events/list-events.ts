@@ -10,7 +10,7 @@ import {
   type Page,
   pageOf,
   type PageWindow,
-  scannedOf,
+  selectMatching,
   scanOf,
   windowOf,
   subscriptionsInOrder,
@@ -20,7 +20,7 @@ import { timeOf } from "../sql/time.ts";
 import { event, EVENT_COLUMNS, type EventRecord } from "./find-events.ts";
 import { rowsOf } from "../sql/row-source.ts";
 
-export interface EventQuery {
+interface EventQuery {
   readonly projectId: string;
   /** Only below this id; null for the first page. */
   readonly beforeId: string | null;
@@ -92,7 +92,6 @@ const ofJob = (
 function matching(orm: Builder, given: PageParameters, candidates: ReturnType<typeof ofProject>) {
   // Named so that the columns of an event refer to it.
   const candidate = orm.$with("event").as(candidates);
-  const scanned = scannedOf(orm, candidate, sql<string | null>`min(${candidate.id}::text)`);
   const matching = orm
     .select({ ...EVENT_COLUMNS, result: sql<null>`null::text`.as("result") })
     .from(candidate)
@@ -107,16 +106,7 @@ function matching(orm: Builder, given: PageParameters, candidates: ReturnType<ty
       ),
     )
     .as("matching");
-  return orm
-    .with(candidate)
-    .select({
-      scannedCount: scanned.count,
-      scannedLastId: scanned.lastId,
-      ...matching._.selectedFields,
-    })
-    .from(scanned)
-    .leftJoin(matching, sql`true`)
-    .orderBy(desc(matching.id));
+  return selectMatching(orm, candidate, sql<string | null>`min(${candidate.id}::text)`, matching);
 }
 
 const LIST_OF_PROJECT = statement((orm, given: PageParameters) =>

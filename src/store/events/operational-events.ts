@@ -7,7 +7,7 @@ import {
 import type { Database } from "../db/database.ts";
 import { operationalEvents } from "../schema/projects.ts";
 import { rowsOf } from "../sql/row-source.ts";
-import { beforeOrFirst, type Page, pageOf, scannedOf, scanOf } from "../sql/page.ts";
+import { beforeOrFirst, type Page, pageOf, selectMatching, scanOf } from "../sql/page.ts";
 import {
   bound,
   excluded,
@@ -28,7 +28,7 @@ const { settledAs, sentTo, httpStatus, lastError } = operationalEvents;
 type Stored = Readonly<typeof operationalEvents.$inferSelect>;
 
 /** Events of one subject, gathered by one node. */
-export type OperationalEventRow = Pick<
+type OperationalEventRow = Pick<
   Stored,
   "shardId" | "projectId" | "subject" | "id" | "type" | "data" | "occurrences" | "occurredAtMs"
 >;
@@ -277,22 +277,12 @@ const LIST = statement(
         .orderBy(desc(id))
         .limit(given.scan),
     );
-    const scanned = scannedOf(orm, candidate, sql<string | null>`min(${candidate.id}::text)`);
     const matching = orm
       .select()
       .from(candidate)
       .where(isIfGiven(candidate.type, given.type))
       .as("matching");
-    return orm
-      .with(candidate)
-      .select({
-        scannedCount: scanned.count,
-        scannedLastId: scanned.lastId,
-        ...matching._.selectedFields,
-      })
-      .from(scanned)
-      .leftJoin(matching, sql`true`)
-      .orderBy(desc(matching.id));
+    return selectMatching(orm, candidate, sql<string | null>`min(${candidate.id}::text)`, matching);
   },
 );
 

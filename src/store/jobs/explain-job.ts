@@ -95,7 +95,7 @@ const ATTEMPTS = statement((orm, given: Given<{ shardId: number; ids: readonly s
 });
 
 /** A delivery with its latest attempts, oldest first. */
-export interface DeliveryWithAttempts {
+interface DeliveryWithAttempts {
   readonly delivery: DeliveryRecord;
   readonly attempts: readonly AttemptRecord[];
 }

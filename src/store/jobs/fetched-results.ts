@@ -18,7 +18,7 @@ export interface JobRowKey {
   readonly jobRowId: string;
 }
 
-export interface FetchedPart {
+interface FetchedPart {
   readonly shardId: number;
   readonly eventId: string;
   /** 1 for the first. */

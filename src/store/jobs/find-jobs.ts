@@ -8,7 +8,7 @@ import {
   type Page,
   pageOf,
   type PageWindow,
-  scannedOf,
+  selectMatching,
   scanOf,
   windowOf,
 } from "../sql/page.ts";
@@ -59,7 +59,7 @@ export async function findProjectJob(
   return row ?? null;
 }
 
-export interface JobQuery {
+interface JobQuery {
   readonly projectId: string;
   /** Only behind this position; null for the first page. */
   readonly beforeId: string | null;
@@ -172,7 +172,6 @@ function matching(
   isListed: SQL | undefined,
 ) {
   const candidate = orm.$with("candidate").as(candidates as ReturnType<typeof recent>);
-  const scanned = scannedOf(orm, candidate, sql<string | null>`min(${candidate.position}::text)`);
   // With a limit, each is looked up; otherwise thousands of candidates would be joined with all
   // jobs.
   const lookedUp = orm
@@ -199,16 +198,12 @@ function matching(
       ),
     )
     .as("matching");
-  return orm
-    .with(candidate)
-    .select({
-      scannedCount: scanned.count,
-      scannedLastId: scanned.lastId,
-      ...matching._.selectedFields,
-    })
-    .from(scanned)
-    .leftJoin(matching, sql`true`)
-    .orderBy(desc(matching.id));
+  return selectMatching(
+    orm,
+    candidate,
+    sql<string | null>`min(${candidate.position}::text)`,
+    matching,
+  );
 }
 
 const LIST_RECENT = statement((orm, given: PageParameters) =>

@@ -10,7 +10,7 @@ import { withinTransaction } from "../db/database.ts";
 export type AuditEntry = Readonly<typeof auditLog.$inferSelect>;
 
 /** The author of a change. */
-export type AuditActor =
+type AuditActor =
   | { readonly kind: "api_key"; readonly keyId: string; readonly address: string }
   /** A command of the operator, or a start of the gateway with changed settings. */
   | { readonly kind: "operator"; readonly command: string };

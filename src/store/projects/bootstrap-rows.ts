@@ -29,7 +29,7 @@ export async function ensureProject(
   return row?.id ?? ensureProject(database, project);
 }
 
-export interface ConnectionFromEnvironment {
+interface ConnectionFromEnvironment {
   readonly id: string;
   readonly projectId: string;
   readonly provider: string;

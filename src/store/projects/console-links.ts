@@ -82,7 +82,7 @@ const REVOKE = statement((orm, given: Given<{ projectId: string; id: string; now
     .returning({ id }),
 );
 
-export type RevokedLink = "revoked" | "was_revoked" | "not_found";
+type RevokedLink = "revoked" | "was_revoked" | "not_found";
 
 /** Ends one link. */
 export async function revokeConsoleLink(

@@ -32,7 +32,7 @@ export function loadProjects(database: Database, changedSinceMs: number): Promis
 }
 
 /** Fields that are left out keep their values; null restores the gateway's default. */
-export type ProjectSettingsChange = {
+type ProjectSettingsChange = {
   readonly [Name in keyof ProjectSettings]?: ProjectSettings[Name] | null | undefined;
 };
 

@@ -100,7 +100,7 @@ const FIND_PUBLIC = statement(
   },
 );
 
-export interface PublicSigningKeys {
+interface PublicSigningKeys {
   /**
    * The keys that sign the project's callbacks now, current one first; null without the project.
    */
@@ -128,7 +128,7 @@ export async function findPublicSigningKeys(
 }
 
 /** A secret that will become the current one of its scheme. */
-export interface NewSigningSecret {
+interface NewSigningSecret {
   readonly id: string;
   readonly projectId: string;
   readonly scheme: SignatureScheme;
@@ -223,7 +223,7 @@ export function ensureSigningSecret(
   });
 }
 
-export type RotateOutcome =
+type RotateOutcome =
   | { readonly kind: "rotated"; readonly secret: StoredSigningSecret }
   /** So many already sign that callbacks would carry too many signatures. */
   | { readonly kind: "too_many"; readonly untilMs: number };

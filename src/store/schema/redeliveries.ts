@@ -15,7 +15,7 @@ import type { EventType } from "../../core/delivery/event.ts";
 import { time } from "../sql/time.ts";
 
 /** State of a redelivery of many. */
-export type RedeliveryState = "running" | "completed" | "canceled";
+type RedeliveryState = "running" | "completed" | "canceled";
 /** Canceled deliveries were ended by the client and remain so. */
 export type RedeliverableStatus = Exclude<DeliveryStatus, "canceled" | "superseded">;
 

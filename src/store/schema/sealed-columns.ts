@@ -59,7 +59,7 @@ export interface SealedRow extends SealedKey {
 }
 
 /** Neighboring shards, both ends included. */
-export interface ShardRange {
+interface ShardRange {
   readonly first: number;
   readonly last: number;
 }
@@ -217,7 +217,7 @@ export function findSealedBefore(
 }
 
 /** A value that was read, and its replacement. */
-export interface Replacement extends SealedKey {
+interface Replacement extends SealedKey {
   readonly before: string;
   readonly after: string;
 }

@@ -1,5 +1,16 @@
-import { and, eq, gte, lt, type SQL, sql, type WithSubquery } from "drizzle-orm";
-import type { PgColumn } from "drizzle-orm/pg-core";
+import {
+  and,
+  desc,
+  eq,
+  gte,
+  lt,
+  type SQL,
+  sql,
+  type SQLWrapper,
+  type Subquery,
+  type WithSubquery,
+} from "drizzle-orm";
+import type { PgColumn, SelectedFields } from "drizzle-orm/pg-core";
 import type { Builder, Given } from "./statement.ts";
 
 /** Ids are made shortly before their row's time is set, on a clock that may be another node's. */
@@ -89,6 +100,32 @@ export function scannedOf(orm: Builder, candidate: WithSubquery, lastId: SQL<str
     .as("scanned");
 }
 
+/**
+ * Selects the matching rows of a page, newest first, each with how many candidates were scanned and
+ * the id of the last one. Without any match there is one row, in which only the scan is set.
+ * @param lastId the id of the last candidate, over all of their rows
+ */
+export function selectMatching<Columns extends SelectedFields & { readonly id: SQLWrapper }>(
+  orm: Builder,
+  candidate: WithSubquery,
+  lastId: SQL<string | null>,
+  matching: Subquery<"matching", Columns> & { readonly id: SQLWrapper },
+) {
+  const scanned = scannedOf(orm, candidate, lastId);
+  // A generic selection is not known to have columns, without which it can't be joined.
+  const rows: Subquery<"matching"> = matching;
+  return orm
+    .with(candidate)
+    .select({
+      scannedCount: scanned.count,
+      scannedLastId: scanned.lastId,
+      ...matching._.selectedFields,
+    })
+    .from(scanned)
+    .leftJoin(rows, sql`true`)
+    .orderBy(desc(matching.id));
+}
+
 /** A page of a list, newest first. */
 export interface Page<Row> {
   readonly rows: readonly Row[];
@@ -97,13 +134,13 @@ export interface Page<Row> {
 }
 
 /** How far a page has looked. */
-export interface Scanned {
+interface Scanned {
   readonly scannedCount: number;
   readonly scannedLastId: string | null;
 }
 
 /** A row of a scan. A page without any match has one row in which only the scan is set. */
-export type ScannedRow<Row> = Scanned & { readonly [Name in keyof Row]: Row[Name] | null };
+type ScannedRow<Row> = Scanned & { readonly [Name in keyof Row]: Row[Name] | null };
 
 /**
  * Rows that one page may scan for matches. A page may thus be short, even empty, without being the

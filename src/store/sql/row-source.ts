@@ -9,7 +9,7 @@ import { Param, type Placeholder, type SQL, sql } from "drizzle-orm";
  * elements.
  */
 
-export type ColumnType = "smallint" | "integer" | "bigint" | "float8" | "boolean" | "text" | "uuid";
+type ColumnType = "smallint" | "integer" | "bigint" | "float8" | "boolean" | "text" | "uuid";
 
 type Value = string | number | boolean | null;
 

@@ -8,7 +8,7 @@ import { type Given, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
 
-export interface DeletedSubscription {
+interface DeletedSubscription {
   readonly shardId: number;
   readonly jobRowId: string;
   /** The job has not ended, and no subscription waits for it any more. */

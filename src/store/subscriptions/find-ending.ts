@@ -39,7 +39,7 @@ export function messageOf(row: MessageRow): LoadedDelivery {
 }
 
 /** Whether the job of a subscription has ended, and the callback about it if so. */
-export interface EndingOfSubscription {
+interface EndingOfSubscription {
   readonly shardId: number;
   readonly jobRowId: string;
   readonly closedAs: SubscriptionClosure | null;

@@ -7,7 +7,7 @@ import {
   type Page,
   pageOf,
   type PageWindow,
-  scannedOf,
+  selectMatching,
   scanOf,
   windowOf,
 } from "../sql/page.ts";
@@ -26,7 +26,7 @@ import type {
   SubscriptionStatus,
 } from "./subscription-record.ts";
 
-export interface SubscriptionQuery {
+interface SubscriptionQuery {
   readonly projectId: string;
   /** Only below this id; null for the first page. */
   readonly beforeId: string | null;
@@ -136,7 +136,6 @@ function matching(
   // Named so that the columns of a subscription refer to it.
   const candidate = orm.$with("subscription").as(candidates as ReturnType<typeof recent>);
   const { name } = connections;
-  const scanned = scannedOf(orm, candidate, sql<string | null>`min(${candidate.id}::text)`);
   // With a limit, each is looked up; thousands of candidates would be joined with all rows there are.
   const itsJob = orm
     .select()
@@ -175,16 +174,7 @@ function matching(
       ),
     )
     .as("matching");
-  return orm
-    .with(candidate)
-    .select({
-      scannedCount: scanned.count,
-      scannedLastId: scanned.lastId,
-      ...matching._.selectedFields,
-    })
-    .from(scanned)
-    .leftJoin(matching, sql`true`)
-    .orderBy(desc(matching.id));
+  return selectMatching(orm, candidate, sql<string | null>`min(${candidate.id}::text)`, matching);
 }
 
 const LIST_RECENT = statement((orm, given: PageParameters) =>

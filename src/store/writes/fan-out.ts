@@ -138,7 +138,7 @@ from fan_out
 /** One row for each delivery, and one without a delivery's id for the fan-out, if it exists. */
 type StepRow = Omit<OwedDelivery, "id"> & { readonly id: string | null; readonly goesOn: boolean };
 
-export interface FanOutStep {
+interface FanOutStep {
   /** The new deliveries. */
   readonly owed: readonly OwedDelivery[];
   /** Their event; null when nothing was left to do. */

@@ -32,7 +32,7 @@ import { NotBegunInTimeError } from "../db/errors.ts";
  */
 
 /** Rows that nothing waits for may wait for others, so that fewer commits store them. */
-export interface Gathering<Row> {
+interface Gathering<Row> {
   /** How long at most. No longer than a turn where rows come more seldom than this. */
   readonly forMs: number;
   /** So many leave at once. */

@@ -96,7 +96,7 @@ const FIND_WITH_NEXT = statement((orm, given: Given<PartKey>) =>
     ),
 );
 
-export interface PartKey {
+interface PartKey {
   readonly shardId: number;
   readonly eventId: string;
   /** 1 for the first. */

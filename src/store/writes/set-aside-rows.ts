@@ -8,7 +8,7 @@ import {
   retryDelayMs,
 } from "../db/commit-outcome.ts";
 
-export interface SetAsideRowsOptions<Row, Result> {
+interface SetAsideRowsOptions<Row, Result> {
   readonly commit: (
     entries: readonly Entry<Row, Result>[],
     patience: Patience,

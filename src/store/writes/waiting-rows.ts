@@ -1,6 +1,6 @@
 import type { Entry } from "../db/commit-outcome.ts";
 
-export interface WaitingRowsOptions<Row> {
+interface WaitingRowsOptions<Row> {
   /** Whose row it is; the groups take turns. */
   readonly groupOf: (row: Row) => string;
   readonly rowsPerBatchMax: number;
