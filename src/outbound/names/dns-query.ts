@@ -18,6 +18,12 @@ export type DnsAnswer =
 /** Looks up the addresses of exactly this name; never rejects. */
 export type AskDns = (name: string, timeoutMs: number) => Promise<DnsAnswer>;
 
+interface DnsQueryOptions {
+  readonly clock: Clock;
+  /** `address` or `address:port` ([address]:port for IPv6); null for those of /etc/resolv.conf. */
+  readonly servers: readonly string[] | null;
+}
+
 /** Time for one server before the next one, or the same, is asked. */
 const TRY_MS = 1_000;
 const TRIES = 2;
