@@ -106,8 +106,24 @@ async function createCluster(cluster: Cluster, durable: boolean): Promise<void> 
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
     // Another process was faster; its cluster is as good.
-    if (!(await exists(cluster.directory))) throw error;
+    if (await exists(cluster.directory)) return;
+    throw isOutOfSpace(error) ? noSpaceFor(cluster, error) : error;
   }
+}
+
+/** initdb reports it in words only, which are English under its locale. */
+function isOutOfSpace(error: unknown): boolean {
+  return (
+    error instanceof Error && /\bno space left on device|\bquota exceeded/i.test(error.message)
+  );
+}
+
+function noSpaceFor({ directory }: Cluster, cause: unknown): StartRefusedError {
+  return new StartRefusedError(
+    `the disk is too full to create a database in ${directory}, which takes about 50 MB and grows by what is stored. ` +
+      "Make room, choose another DATA_DIR, or set DATABASE_URL to use a Postgres of your own.",
+    { cause },
+  );
 }
 
 async function initialize(cluster: Cluster, draft: string, durable: boolean): Promise<void> {

@@ -18,6 +18,7 @@ import type { EmbeddedPostgres } from "../../src/embedded-postgres/start.ts";
 import { findPostmaster } from "../../src/embedded-postgres/postmaster.ts";
 import { killAndWait, queryOnce, useDataDir } from "../support/data-dir.ts";
 import { startHolder } from "../support/holder.ts";
+import { canMount, mountMemory } from "../support/mounts.ts";
 import { quietLog } from "../support/quiet-log.ts";
 
 const directory = useDataDir();
@@ -65,6 +66,18 @@ describe("a new data directory", () => {
     expect(statSync(home).mode & 0o777).toBe(0o700);
     expect(statSync(join(home, "password")).mode & 0o777).toBe(0o600);
   });
+
+  test.runIf(canMount)(
+    "a disk that is too full for a new database is the reason of the refusal, and nothing stays behind",
+    async () => {
+      const dataDir = mountMemory("size=4m,mode=755");
+      await expect(startEmbeddedPostgres({ dataDir, log: quietLog })).rejects.toMatchObject({
+        name: "StartRefusedError",
+        message: expect.stringMatching(/^the disk is too full to create a database in .*Make room/),
+      });
+      expect(readdirSync(dataDir)).toEqual([]);
+    },
+  );
 
   test("a data directory keeps its data over a stop and a start; stopping twice is harmless", async () => {
     await directory.fill();

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { makeDataDir } from "./data-dir.ts";
+import { makeDataDir, whyRefused } from "./data-dir.ts";
 import { StartRefusedError } from "../process/fatal-errors.ts";
 
 const FILE_NAME = "encryption.key";
@@ -34,14 +34,27 @@ export async function storedEncryptionKeys(
 async function readOrCreateEncryptionKey(dataDir: string): Promise<Buffer> {
   const path = join(dataDir, FILE_NAME);
   await makeDataDir(dataDir);
-  const fresh = randomBytes(KEY_BYTES).toString("base64");
-  try {
-    // Fails when the file exists, so of two processes that start together one makes the key.
-    await writeFile(path, `${fresh}\n`, { mode: 0o600, flag: "wx", flush: true });
-  } catch (error) {
-    if (!isAlreadyThere(error)) throw error;
-  }
+  if (!existsSync(path)) await createEncryptionKey(path);
   return readEncryptionKey(path);
+}
+
+/** The file appears whole, or not at all on a full disk; of two processes that start together, one makes it. */
+async function createEncryptionKey(path: string): Promise<void> {
+  const fresh = randomBytes(KEY_BYTES).toString("base64");
+  const draft = `${path}.${randomBytes(4).toString("hex")}`;
+  try {
+    await writeFile(draft, `${fresh}\n`, { mode: 0o600, flush: true });
+    await link(draft, path);
+  } catch (cause) {
+    if (existsSync(path)) return;
+    throw new StartRefusedError(
+      `the encryption key can't be kept in ${path} (${whyRefused(cause)}). Mend that, ` +
+        "choose another DATA_DIR, or start with a key of your own in RINGBACK_ENCRYPTION_KEYS.",
+      { cause },
+    );
+  } finally {
+    await rm(draft, { force: true });
+  }
 }
 
 async function readEncryptionKey(path: string): Promise<Buffer> {
@@ -52,8 +65,4 @@ async function readEncryptionKey(path: string): Promise<Buffer> {
     );
   }
   return key;
-}
-
-function isAlreadyThere(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EEXIST";
 }
