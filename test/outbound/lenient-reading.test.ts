@@ -24,6 +24,10 @@ const ODD: [name: string, answer: string][] = [
     `HTTP/1.1 200 OK\r\nX-Foo : bar\r\nContent-Length : 28\r\n\r\n${BODY}`,
   ],
   [
+    "chunks whose lines end with LF",
+    `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b\n{\n1B \n${BODY.slice(1)}\n0\nX-Sum: 1\n\n`,
+  ],
+  [
     "an announcement before",
     `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nX-Foo : bar\r\nContent-Length: 28\r\n\r\n${BODY}`,
   ],
@@ -82,6 +86,28 @@ describe("an upstream's answer with", () => {
       expect(asked).toBeLessThanOrEqual(3);
     },
   );
+});
+
+test("an answer whose chunks are cut off is not asked for twice, and is no reason to read leniently", async () => {
+  const server = await serveTcp((socket) =>
+    socket.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1c\r\n${BODY}\r\n`),
+  );
+  const request = get(server.origin, { readsLeniently: true });
+  expect(textOf(await openClient().send(request))).toBe("connection_reset");
+  expect(server.sockets.length).toBe(1);
+});
+
+test("an answer that is asked for again after a part of its body holds nothing of that part", async () => {
+  const chunks = (body: string) => `1\r\n${body[0]}\r\n1B\r\n${body.slice(1)}\n0\r\n\r\n`;
+  let asked = 0;
+  const server = await serveTcp((socket) => {
+    asked += 1;
+    const body = asked === 1 ? BODY.replace("done", "DONE") : BODY;
+    socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks(body)}`);
+  });
+  const request = get(server.origin, { readsLeniently: true });
+  expect(textOf(await openClient().send(request))).toBe(BODY);
+  expect(asked).toBe(2);
 });
 
 test("a second answer that a lenient head smuggles in is never taken for another's", async () => {

@@ -1,7 +1,7 @@
 import type { Dispatcher } from "undici";
 import type { RequestFailureCode } from "../../core/request-failure.ts";
 import { SinkRefusal } from "./decoding-sink.ts";
-import { failureFromError, isInvalidAnswer } from "./failure-from-error.ts";
+import { failureFromError, isInvalidAnswer, isOddlyChunked } from "./failure-from-error.ts";
 import type { ExchangeOwner, PooledExchange } from "./pooled-exchange.ts";
 import type {
   OutboundRequest,
@@ -156,7 +156,7 @@ export class Exchange implements PooledExchange {
       return;
     }
     const stage = this.#state === "connecting" ? "connecting" : "exchanging";
-    if (this.#mayReadLeniently(error) && this.#owner.resendLeniently(this)) return;
+    if (this.#mayReadLeniently(error) && this.#owner.resendLeniently(this)) return this.#restart();
     const isSecure = this.request.origin.startsWith("https:");
     const { code, message } = failureFromError(error, stage, isSecure && this.#state === "sent");
     this.fail(code, message);
@@ -189,7 +189,20 @@ export class Exchange implements PooledExchange {
   /** True when nothing of the response was consumed and its head is malformed. */
   #mayReadLeniently(error: Error): boolean {
     const { readsLeniently = false } = this.request;
-    return readsLeniently && this.#status === 0 && this.#mayRepeat() && isInvalidAnswer(error);
+    if (!readsLeniently || !this.#mayRepeat() || this.#resolve === null) return false;
+    if (this.#status === 0) return isInvalidAnswer(error);
+    // Nothing else knows of the body yet.
+    return this.request.sink === undefined && !this.#hasAskedForRoom && isOddlyChunked(error);
+  }
+
+  /** Forgets the response so far: the request is sent once more. */
+  #restart(): void {
+    this.#state = "connecting";
+    this.#status = 0;
+    this.#headers = {};
+    this.#whole = this.#firstChunk = this.#moreChunks = null;
+    this.#bodyBytes = this.#measuredBytes = 0;
+    this.#measuredSinceMs = null;
   }
 
   #mayRepeat(): boolean {

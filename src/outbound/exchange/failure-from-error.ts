@@ -146,6 +146,12 @@ export function isInvalidAnswer(error: unknown): boolean {
   return failureFromError(error, "exchanging").code === "invalid_response";
 }
 
+/** True when the frames of a chunked body are not as they should be, other than cut off. */
+export function isOddlyChunked(error: unknown): boolean {
+  // The parser gives no code.
+  return error instanceof errors.HTTPParserError && /\bchunk\b/.test(error.message);
+}
+
 /** True when the peer closed or reset an established connection. */
 export function isConnectionReset(error: unknown): boolean {
   return failureFromError(error, "exchanging").code === "connection_reset";

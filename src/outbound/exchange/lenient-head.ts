@@ -1,13 +1,15 @@
 import type { Socket } from "node:net";
+import { ChunkRewriter } from "./lenient-chunks.ts";
 
 const HEAD_BYTES_MAX = 32 * 1024;
 const LF = 0x0a;
 const HTTP = "HTTP/";
 
 /**
- * Lets undici read responses whose head is not quite HTTP but clear to curl and browsers: chunks
- * and a length (the chunks count, RFC 9112 6.3), equal lengths twice, lines that end with LF alone,
- * lines that are folded, blanks before a colon, the transfer coding that is none. undici has no setting for that. Real contradictions, such as two different
+ * Lets undici read responses that are not quite HTTP but clear to curl and browsers: chunks
+ * and a length (the chunks count, RFC 9112 6.3), equal lengths twice, lines that end with LF alone, also
+ * those of chunks, lines that are folded, blanks before a colon, lines that are no header, another version, the transfer
+ * coding that is none. undici has no setting for that. Real contradictions, such as two different
  * lengths, remain errors. The rewritten head closes the connection, so that bytes that two readers
  * interpret differently can't become the response to another request.
  */
@@ -24,10 +26,12 @@ export function readLeniently(socket: Socket): void {
 class HeadRewriter {
   /** The received part of a head; null after the head is complete. */
   #pending: Buffer | null = Buffer.alloc(0);
+  /** Reads a body in chunks; null before it, and for any other body. */
+  #chunks: ChunkRewriter | null = null;
 
-  /** The bytes for undici; null while a head is incomplete. */
+  /** The bytes for undici; null while there are none. */
   take(chunk: Buffer): Buffer | null {
-    if (this.#pending === null) return chunk;
+    if (this.#pending === null) return this.#chunks === null ? chunk : this.#chunks.take(chunk);
     this.#pending = Buffer.concat([this.#pending, chunk]);
     const parts: Buffer[] = [];
     for (let part = this.#next(); part !== null; part = this.#next()) parts.push(part);
@@ -49,12 +53,15 @@ class HeadRewriter {
     const isAnnouncement = /^HTTP\/\S+ 1\d\d/.test(head.toString("latin1", 0, 20));
     this.#pending = isAnnouncement ? rest : null;
     if (isAnnouncement) return head;
-    return Buffer.concat([Buffer.from(strictHead(head.toString("latin1")), "latin1"), rest]);
+    const strict = strictHead(head.toString("latin1"));
+    if (strict.isChunked) this.#chunks = new ChunkRewriter();
+    const body = this.#chunks === null ? rest : this.#chunks.take(rest);
+    return Buffer.concat([Buffer.from(strict.head, "latin1"), ...(body === null ? [] : [body])]);
   }
 }
 
 function mayBeHttp(received: Buffer): boolean {
-  const start = received.toString("latin1", 0, HTTP.length);
+  const start = received.toString("latin1", 0, HTTP.length).toUpperCase();
   return HTTP.startsWith(start);
 }
 
@@ -68,11 +75,12 @@ function endOfHead(bytes: Buffer): number | null {
 }
 
 /** The head in a form that undici accepts, with the same meaning. */
-function strictHead(head: string): string {
+function strictHead(head: string): { readonly head: string; readonly isChunked: boolean } {
   const unfolded = head.trimEnd().replaceAll(/\r?\n[ \t]+/g, " ");
   const [statusLine = "", ...lines] = unfolded.split(/\r?\n/);
   const fields = lines
     .map((line) => line.replace(/^([^\s:]+)[ \t]+:/, "$1:"))
+    .filter((line) => /^[^\s:]+:/.test(line))
     .flatMap((field) => (/^content-length:/i.test(field) ? lengthFields(field) : [field]));
   const isChunked = fields.some((field) => /^transfer-encoding:.*\bchunked[ \t]*$/i.test(field));
   const lengths = new Set<string>();
@@ -93,11 +101,13 @@ function strictHead(head: string): string {
         return true;
     }
   });
-  return [statusLine, ...kept, "connection: close", "", ""].join("\r\n");
+  const isKnown = /^HTTP\/1\.[01] /.test(statusLine);
+  const first = isKnown ? statusLine : statusLine.replace(/^HTTP\/[\d.]+ /i, "HTTP/1.1 ");
+  return { head: [first, ...kept, "connection: close", "", ""].join("\r\n"), isChunked };
 }
 
 /** One field for each length of a list, which RFC 9110 8.6 allows where they are equal. */
 function lengthFields(field: string): string[] {
   const [name = "", list = ""] = field.split(":", 2);
-  return list.split(",").map((length) => `${name}: ${length.trim()}`);
+  return list.split(",").map((length) => `${name}: ${length.trim().replace(/^\+/, "")}`);
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { Observation } from "../../core/job/observation.ts";
-import { decodeBody } from "../../outbound/exchange/content-encoding.ts";
+import { decodeBody, isGzip } from "../../outbound/exchange/content-encoding.ts";
 import type { UpstreamResponse } from "../../providers/language/read-body.ts";
 import {
   type AnswerFacts,
@@ -61,7 +61,8 @@ export function interpretResponse(
 
 /** Null when more than `bytesMax` come of it. */
 export function decodeAnswer(answer: UpstreamResponse, bytesMax: number): UpstreamResponse | null {
-  if (answer.headers["content-encoding"] === undefined) return answer;
+  const isPlain = answer.headers["content-encoding"] === undefined && !isGzip(answer.body);
+  if (isPlain) return answer;
   const decoded = decodeBody(answer.headers, answer.body, bytesMax);
   switch (decoded.kind) {
     case "too_large":
