@@ -45,16 +45,30 @@ test("a job whose result is a document ends as failed, within minutes and with t
   expect(requests.length).toBeLessThan(20);
 });
 
-test("a job whose answers are a web page for a while goes on", async () => {
-  const { clock, recorded, upstream, add } = startPoller({}, provider);
-  upstream.answer = () => answered("text/html", "<h1>Down for maintenance");
-  add();
-  await clock.advanceSettling(30 * 60_000);
-  expect(recorded).toEqual([]);
-  upstream.answer = () => answeredJson({ pages: 3 });
-  await clock.advanceSettling(2 * 60_000);
-  expect(recorded).toMatchObject([{ type: "job.completed", result: '{"pages":3}' }]);
-});
+const DAMAGED: readonly (readonly [what: string, type: string, body: string, why: string])[] = [
+  ["a web page", "text/html", "<h1>Down for maintenance", "it is not JSON"],
+  ["JSON cut short", "application/json", '{"pages":', "it is not JSON"],
+  ["JSON cut short of no known type", "application/octet-stream", '{"pages":', "it is not JSON"],
+  ["JSON cut within a character", "application/json", '{"name":"\xc3', "it is not UTF-8"],
+  ["JSON not in its charset", "application/json; charset=utf-16", "x", "it is not utf-16"],
+  ["an XML page", "application/xml", "<Error><Code>SlowDown</Code></Error>", "it is not JSON"],
+];
+
+test.each(DAMAGED)(
+  "a job whose answers are %s for most of an hour goes on",
+  async (_, type, body, why) => {
+    const { clock, poller, recorded, requests, upstream, add } = startPoller({}, provider);
+    upstream.answer = () => answered(type, body);
+    const job = add();
+    await clock.advanceSettling(45 * 60_000);
+    expect(recorded).toEqual([]);
+    expect(poller.watches.view(job.shardId, job.id)?.lastError).toContain(why);
+    expect(requests.length).toBeLessThan(100);
+    upstream.answer = () => answeredJson({ pages: 3 });
+    await clock.advanceSettling(2 * 60_000);
+    expect(recorded).toMatchObject([{ type: "job.completed", result: '{"pages":3}' }]);
+  },
+);
 
 test("a job with a number that JSON lacks completes, with null in its place", async () => {
   const { clock, recorded, upstream, add } = startPoller({}, provider);

@@ -213,7 +213,7 @@ describe("the answer to it", () => {
       result: JSON.stringify(lines),
     });
     expect(meaning(200, Buffer.from([0xff]), { format: "text" })).toMatchObject({
-      cause: "unreadable_answer",
+      cause: "unusable_answer",
       reason: expect.stringContaining("not UTF-8"),
     });
   });

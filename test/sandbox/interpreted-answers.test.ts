@@ -112,7 +112,7 @@ describe("each misbehaviour means what it is meant to", () => {
     ["rate_limited", 3, { kind: "retry", cause: "rate_limited", retryAfterMs: 1000 }],
     ["not_found_first", 2, { kind: "retry", cause: "not_visible_yet" }],
     ["not_found_first", 3, { kind: "running" }],
-    ["garbage", 1, { kind: "retry", cause: "unreadable_answer" }],
+    ["garbage", 1, { kind: "retry", cause: "unusable_answer" }],
     ["garbage", 2, { kind: "running" }],
     ["unauthorized", 1, { kind: "credential_rejected" }],
   ])(

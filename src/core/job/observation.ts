@@ -11,9 +11,9 @@ export type RetryCause =
   | "not_sent"
   /** The connection's budget is used up: pauses the whole lane. */
   | "rate_limited"
-  /** An answer that no rule understands (a web page, an unexpected 4xx). */
+  /** An answer that no rule understands (a web page, an unexpected 4xx), or that was damaged. */
   | "unusable_answer"
-  /** An answer that can't be read at all, and asking again will hardly help: too large, not text. */
+  /** An answer that can't be read at all, and asking again will hardly help: over a limit, a document, a redirect. */
   | "unreadable_answer";
 
 /** The job's own times as the upstream spelled them. */

@@ -1,4 +1,7 @@
-/** Answers to the polls of one job that could not be read, with no readable one in between. */
+/**
+ * Answers to the polls of one job that were over a limit, documents, or redirects that are not followed, with no readable one in between.
+ * Damaged ones are not counted: the job may end well, and saying that it failed would be false.
+ */
 export interface UnreadableStreak {
   readonly count: number;
   readonly sinceMs: number;

@@ -30,10 +30,7 @@ export type BodyReading =
 export interface Unreadable {
   readonly kind: "unreadable";
   readonly why: string;
-  /**
-   * True when the same response would be unreadable the next time too: nothing damaged it on the
-   * way.
-   */
+  /** True when the next response will be no better: it is over a limit, or a document. */
   readonly isLasting: boolean;
   /** Too large or too deep to be parsed; as text it may be fine. */
   readonly isOverLimit?: boolean;
@@ -76,7 +73,7 @@ export function readBody(
 /** A body as text, by its byte order mark or declared charset, else as UTF-8. */
 export function readText({ headers, body, undecodable }: UpstreamResponse): TextReading {
   if (undecodable !== undefined) {
-    return { kind: "unreadable", why: undecodable, isLasting: true };
+    return { kind: "unreadable", why: undecodable, isLasting: false };
   }
   const charset = charsetOf(headers, body);
   if (charset === null || isMislabeled(charset, body)) {
@@ -90,7 +87,7 @@ export function readText({ headers, body, undecodable }: UpstreamResponse): Text
     const text = new TextDecoder(charset, { fatal: true }).decode(body);
     return { kind: "text", text };
   } catch {
-    return { kind: "unreadable", why: `it is not ${charset}, as it declares`, isLasting: true };
+    return { kind: "unreadable", why: `it is not ${charset}, as it declares`, isLasting: false };
   }
 }
 
@@ -150,17 +147,19 @@ function parse(text: string | null, steps: Steps): BodyReading | null {
   }
 }
 
-function notText({ "content-type": type }: HeaderValues): Unreadable {
-  const isText = typeof type !== "string" || /^text\/|json|xml/i.test(type);
-  const why = isText
-    ? "it is not UTF-8 and declares no other charset"
-    : "it is not UTF-8 text, and other content can't be a result";
-  return { kind: "unreadable", why, isLasting: true };
+/** A type such as PDF is sent on purpose; text that can't be read was damaged on the way. */
+function isDocument({ "content-type": type }: HeaderValues): boolean {
+  return typeof type === "string" && !/^text\/|json|xml|octet-stream/i.test(type);
 }
 
-/** A web page or a proxy's message may be gone the next time. */
+function notText(headers: HeaderValues): Unreadable {
+  const isLasting = isDocument(headers);
+  const why = isLasting
+    ? "it is not UTF-8 text, and other content can't be a result"
+    : "it is not UTF-8 and declares no other charset";
+  return { kind: "unreadable", why, isLasting };
+}
+
 function notJson({ headers }: UpstreamResponse): Unreadable {
-  const type = headers["content-type"];
-  const isLasting = typeof type === "string" && !/^text\//i.test(type);
-  return { kind: "unreadable", why: "it is not JSON", isLasting };
+  return { kind: "unreadable", why: "it is not JSON", isLasting: isDocument(headers) };
 }

@@ -29,7 +29,7 @@ describe("a body that can't be read says nothing about the job", () => {
   ])("an unreadable body of %s says nothing about the job", (_name, body, why) => {
     expect(observe(200, body)).toStrictEqual({
       kind: "retry",
-      cause: why === "it is not UTF-8" ? "unreadable_answer" : "unusable_answer",
+      cause: "unusable_answer",
       reason: expect.stringContaining(why),
       retryAfterMs: null,
     });
