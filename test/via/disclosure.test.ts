@@ -10,7 +10,8 @@ import { exchange } from "./raw-exchange.ts";
 
 /* Where credentials and contents of passed-on requests go, and where they don't. */
 
-const openScene = useScenes();
+/** Nothing listens there, so that every lookup of a name fails at once. */
+const openScene = useScenes({ RINGBACK_NAME_SERVERS: "127.0.0.1:9" });
 const CREDENTIAL = "canary-credential-of-the-connection";
 const KEY = { "x-api-key": API_KEY };
 const ACCEPTED: ApiReply = { status: 202, body: { job_id: "j", status: "pending" } };
@@ -110,6 +111,20 @@ describe("the credential of a connection", () => {
     }
     expect(api.requests.length).toBe(named.length);
     expect(elsewhere.requests).toEqual([]);
+  });
+
+  test("an error text that contains the credential is redacted, in the problem and in the log", async (context) => {
+    const scene = await openScene(context);
+    // The text names the host, which no name server knows.
+    const base_url = `https://${CREDENTIAL}.invalid/v1`;
+    const connection = await scene.connect({ credential: CREDENTIAL, base_url });
+    const answer = await fetch(`${scene.gateway.url}/via/${connection.id}/x`, { headers: KEY });
+    const body = await answer.text();
+    expect(answer.status).toBe(502);
+    expect(body).toMatch(/dns_failed: \S+ could not be resolved just now/);
+    expect(body).not.toContain(CREDENTIAL);
+    const lines = await linesOf(scene, connection.id, 1);
+    expect(JSON.stringify(lines)).not.toContain(CREDENTIAL);
   });
 
   test("a proxy's request for another host is refused", async (context) => {
