@@ -2,6 +2,7 @@ import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { DeliveryLoop } from "./delivery-loop.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { FAN_OUT_ROWS_FIRST, fanOutRestMs, fanOutRows } from "../core/pace/steps.ts";
+import type { LoopCrowd } from "../lanes/shares/loop-crowd.ts";
 import { Turns } from "../lanes/shares/turns.ts";
 import { Pauses } from "../runtime/stopping.ts";
 import { Repeater } from "../runtime/repeater.ts";
@@ -32,6 +33,8 @@ interface FanOutRunnerOptions {
   readonly shards: Pick<OwnedShards, "list" | "has">;
   /** Sends the deliveries of a step; it finds lost ones by their due time. */
   readonly deliveryLoop: Pick<DeliveryLoop, "enqueue">;
+  /** The projects that are at work. */
+  readonly loopCrowd?: Pick<LoopCrowd, "isCrowded">;
 }
 
 interface FanOut {
@@ -45,7 +48,7 @@ interface FanOut {
 
 /**
  * Owes events of jobs with many subscriptions to all of them, a step at a time. The projects take
- * turns, and the fan-outs of a project; between two steps is a rest as long as the step. A fan-out
+ * turns, and the fan-outs of a project; between two steps is a rest as long as the step, or longer in a crowd. A fan-out
  * belongs to the owner of its job's shard, which continues from the stored position.
  */
 export class FanOutRunner extends Repeater {
@@ -138,7 +141,7 @@ export class FanOutRunner extends Repeater {
       this.#rows = fanOutRows(this.#rows, tookMs);
       if (!goesOn) this.#forget(fanOut);
       else if (fanOut.failures === 0) this.#turns.add(fanOut.key.projectId, fanOut);
-      await this.#pauses.pause(fanOutRestMs(tookMs));
+      await this.#pauses.pause(fanOutRestMs(tookMs, this.#options.loopCrowd?.isCrowded === true));
     }
     this.#working = null;
   }

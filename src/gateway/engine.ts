@@ -139,7 +139,11 @@ export class Engine {
     });
     const { loop: deliveryLoop } = this.delivery;
     const stored = { database, shards, inlineResultBytesMax, deliveryLoop };
-    this.#fanOuts = new FanOutRunner(runtime, { ...stored, changes: signals.fanOuts });
+    this.#fanOuts = new FanOutRunner(runtime, {
+      ...stored,
+      changes: signals.fanOuts,
+      loopCrowd: this.loopCrowd,
+    });
     this.directories = this.#buildDirectories(signals);
     const jobs = new JobLoader(database, this.directories.providers);
     this.poller = this.#buildPoller(jobs);

@@ -52,9 +52,12 @@ export function fanOutRows(rows: number, tookMs: number): number {
   return nextStepRows(rows, tookMs, FAN_OUT_STEPS);
 }
 
-/** The rest between two steps: as long as the last one, so that others get the database as often. */
-export function fanOutRestMs(tookMs: number): number {
-  return tookMs;
+/**
+ * The rest between two steps: as long as the last one, so that others get the database as often, and longer while
+ * other projects are at work, whose commits are to find it free.
+ */
+export function fanOutRestMs(tookMs: number, isCrowded: boolean): number {
+  return isCrowded ? 3 * tookMs : tookMs;
 }
 
 /** How many rows a removal takes at once, so that no statement takes long on any machine. */

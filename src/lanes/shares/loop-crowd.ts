@@ -19,7 +19,7 @@ export const DECIDED_EVERY_MS = 4;
 /** Several projects count as being at work for this long after the work changed from one to another. */
 const CROWDED_FOR_MS = 1_000;
 /** The part of the time in which the loop should be idle, so that new work finds it free. */
-const IDLE_SHARE = 0.25;
+const IDLE_SHARE = 1 / 3;
 const BEGUN_EACH_INITIAL = 4;
 const BEGUN_EACH_MAX = 32;
 
