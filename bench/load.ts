@@ -115,7 +115,7 @@ function poster(load: Load, latenciesMs: number[]): Post {
     const isAccepted =
       batch === null
         ? answer.status === 201
-        : answer.body.split('{"status":201').length === batch + 1;
+        : answer.body.split('"status":201,').length === batch + 1;
     if (!isAccepted) throw new Error(`${answer.status}: ${answer.body.slice(0, 2000)}`);
   };
 }
