@@ -68,6 +68,25 @@ test("every file of src imports only from its own place or from below it", () =>
   ).toEqual([]);
 });
 
+test("no imports of src lead back to the file that they began in", () => {
+  const sources = readdirSync(SRC, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => file.replaceAll("\\", "/"));
+  const imports = sources.map((file) => [
+    file,
+    importedBy(file, readFileSync(join(SRC, file), "utf8")),
+  ]);
+  expect(circlesOf(Object.fromEntries(imports))).toEqual([]);
+});
+
+test("a circle of imports is found however long it is, and branches that meet are none", () => {
+  expect(circlesOf({ a: ["b", "c"], b: ["d"], c: ["d"], d: [] })).toEqual([]);
+  expect(circlesOf({ a: ["b"], b: ["c"], c: ["b"] })).toEqual(["b → c → b"]);
+  expect(importedBy("x/a.ts", 'import type { B } from "../y/b.ts";\nimport "zod";')).toEqual([
+    "y/b.ts",
+  ]);
+});
+
 test("every file and folder of src has a place in the layers, and every place exists", () => {
   expect(readdirSync(SRC).sort()).toEqual(LAYERS.flat().sort());
 });
@@ -135,6 +154,29 @@ test.each([
   expect(breachesIn("receiver/planted.ts", code)).toEqual([]);
   expect(breachesIn("receiver/planted.ts", code.replace(" type", ""))).toHaveLength(1);
 });
+
+/** The files of `src/` that a file of it imports, also for their types only. */
+function importedBy(file: string, text: string): string[] {
+  return [...text.matchAll(SPECIFIER)]
+    .map(([, specifier = ""]) => specifier)
+    .filter((specifier) => specifier.startsWith("."))
+    .map((specifier) => posix.join(dirname(file), specifier));
+}
+
+/** One path for each import that closes a circle. */
+function circlesOf(imports: Readonly<Record<string, readonly string[]>>): string[] {
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const from = path.indexOf(file);
+    if (from !== -1) circles.push([...path.slice(from), file].join(" → "));
+    if (from !== -1 || done.has(file)) return;
+    for (const imported of imports[file] ?? []) visit(imported, [...path, file]);
+    done.add(file);
+  };
+  for (const file of Object.keys(imports)) visit(file, []);
+  return circles;
+}
 
 /** @param file its path below `src/` */
 function breachesIn(file: string, text: string): string[] {
