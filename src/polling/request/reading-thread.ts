@@ -1,6 +1,7 @@
 import { parentPort } from "node:worker_threads";
 import { parseExactJson } from "../../core/json/exact-number.ts";
-import { bytesOfResult, bufferOf, releaseBytes } from "../../core/json/raw-result.ts";
+import { bytesOfResult } from "../../core/json/raw-result.ts";
+import { bufferOf, releaseBytes } from "../../core/bytes.ts";
 import type { ProviderDefinition } from "../../providers/definition/definition.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import { compileProvider } from "../../providers/compile/provider.ts";

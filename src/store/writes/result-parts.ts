@@ -1,5 +1,5 @@
 import { and, between, eq, sql } from "drizzle-orm";
-import { cutUtf8 } from "../../core/json/raw-result.ts";
+import { cutUtf8 } from "../../core/bytes.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { resultParts } from "../schema/schema.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { cutUtf8 } from "../../../src/core/json/raw-result.ts";
+import { cutUtf8 } from "../../src/core/bytes.ts";
 
 test("the pieces are the text, each within the limit and of whole characters", () => {
   fc.assert(
