@@ -6,6 +6,7 @@ import {
   type PollOutcome,
 } from "../../core/waiting/job-wait.ts";
 import type { PackedUuids } from "../../core/ids/packed-uuids.ts";
+import { pollMoment } from "../../core/job/poll-moment.ts";
 import { pollIntervalMs, takeOverDelayMs } from "../../core/job/poll-schedule.ts";
 import { AlarmQueue } from "../../lanes/alarm-queue.ts";
 import { fromMonotonic, toMonotonic } from "../../runtime/clock.ts";
@@ -116,15 +117,20 @@ export class WatchList {
     const watch = this.#at(this.#table.add(job));
     this.upstreams.count(job.connectionId, 1);
     this.#setDeadlineAlarm(watch);
-    this.schedule(watch, this.#firstPollAtMs(watch, firstPoll));
+    const { atMs, intervalMs } = this.#firstPoll(watch, firstPoll);
+    this.schedule(watch, atMs, intervalMs);
   }
 
   /**
    * Queues the watch's next poll.
    * @param atMs in the clock's `now()`; waited for by the monotonic clock, as far away as it is now
+   * @param intervalMs how often the job is polled
    */
-  schedule(watch: Watch, atMs: number): void {
-    this.#queue(watch, toMonotonic(this.#runtime.clock, atMs));
+  schedule(watch: Watch, atMs: number, intervalMs = atMs - this.#runtime.clock.now()): void {
+    const { clock } = this.#runtime;
+    const [dueAtMs, nowMs] = [toMonotonic(clock, atMs), clock.monotonic()];
+    const watchedJobs = this.#table.size;
+    this.#queue(watch, pollMoment({ dueAtMs, nowMs, intervalMs, watchedJobs }));
   }
 
   /** Queues the next poll in the place of the last one, before all that fell due later. */
@@ -327,17 +333,18 @@ export class WatchList {
     this.#deadlines.set(watch.slot, watch.deadlineAtMs);
   }
 
-  #firstPollAtMs(watch: Watch, firstPoll: FirstPoll): number {
+  #firstPoll(watch: Watch, firstPoll: FirstPoll): { atMs: number; intervalMs: number } {
     const nowMs = this.#runtime.clock.now();
     const { schedule } = this.upstream(watch.connectionId).accessOf(watch.providerVersionId) ?? {};
-    if (firstPoll === "at_once" || schedule === undefined) return nowMs;
+    if (firstPoll === "at_once" || schedule === undefined) return { atMs: nowMs, intervalMs: 0 };
     const ageMs = nowMs - watch.acceptedAtMs;
     const intervalMs = pollIntervalMs(schedule, ageMs);
     const random = this.#runtime.random();
-    if (firstPoll === "spread") return nowMs + random * intervalMs;
+    if (firstPoll === "spread") return { atMs: nowMs + random * intervalMs, intervalMs };
     const untilDeadlineMs = watch.deadlineAtMs - nowMs;
     const { unservedMs } = firstPoll;
-    return nowMs + takeOverDelayMs({ intervalMs, ageMs, untilDeadlineMs, unservedMs, random });
+    const delayMs = takeOverDelayMs({ intervalMs, ageMs, untilDeadlineMs, unservedMs, random });
+    return { atMs: nowMs + delayMs, intervalMs };
   }
 
   #at(slot: number): Watch {

@@ -73,6 +73,22 @@ describe("the first poll", () => {
     expect(polls).toHaveLength(50);
   });
 
+  test("jobs that are polled once an hour are polled as seconds begin, and so is the next time", () => {
+    const hourly = storedConnection({ settings: { poll_interval_s: 3_600 } });
+    const { clock, polls, add, stillRunning } = setUp(hourly);
+    const begunAtMs = clock.monotonic();
+    const jobs = Array.from({ length: 50 }, () => add({}, "spread"));
+    clock.advance(60_000);
+    const early = polls.length;
+    clock.advance(3_541_000);
+    expect(polls).toHaveLength(jobs.length);
+    for (const job of jobs) stillRunning(job, 3_600_123.5);
+    clock.advance(3_602_000);
+    expect(polls).toHaveLength(2 * jobs.length);
+    const fractions = polls.slice(early).map(({ atMs }) => (begunAtMs + atMs) % 1_000);
+    expect(new Set(fractions)).toEqual(new Set([0]));
+  });
+
   test("the first poll of an old job waits at most as long as its schedule has become", () => {
     const { clock, polls, add } = setUp(storedConnection({ settings: {} }));
     for (let job = 0; job < 64; job += 1) add({ acceptedAtMs: clock.now() - 60_000 }, "spread");
