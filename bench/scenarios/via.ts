@@ -40,15 +40,27 @@ interface Paths {
 export const via: Scenario = {
   name: "via",
   title: "requests passed on to an upstream, beside a bare reverse proxy with undici",
+  get parts() {
+    return Object.keys(PARTS);
+  },
   async run(settings) {
     await using client: Client = await WorkerProcess.start("via-load.ts");
-    return [
-      ...(await smallRequests(client, settings)),
-      ...(await transfers("upload", client, settings)),
-      ...(await transfers("download", client, settings)),
-      ...(await besidePolls(client, settings)),
-    ];
+    const figures: Figure[] = [];
+    for (const [part, measureIt] of Object.entries(PARTS)) {
+      if (settings.only !== null && settings.only !== part) continue;
+      figures.push(...(await measureIt(client, settings)));
+    }
+    return figures;
   },
+};
+
+type Part = (client: Client, settings: BenchSettings) => Promise<readonly Figure[]>;
+
+const PARTS: Readonly<Record<string, Part>> = {
+  small: smallRequests,
+  upload: (client, settings) => transfers("upload", client, settings),
+  download: (client, settings) => transfers("download", client, settings),
+  polls: besidePolls,
 };
 
 /** The proxy logs nothing, and the gateway only warnings; one that logs each request is beside them. */

@@ -8,6 +8,7 @@ import { PROBLEMS } from "../core/error-codes.ts";
 import { ANSWER_HEADERS } from "../runtime/security-headers.ts";
 import type { Timer } from "../runtime/clock.ts";
 import { StartRefusedError } from "../runtime/process/fatal-errors.ts";
+import { NO_SLOT, SlotSet, type Slotted } from "../runtime/slot-set.ts";
 import { ClientConnections, type ClientConnectionsOptions } from "./client-connections.ts";
 import { PROBLEM_TYPE, problem, problemJson } from "./http/problem.ts";
 import type { Problem } from "../core/problem.ts";
@@ -51,6 +52,10 @@ export interface HttpServerOptions {
   readonly connections: ClientConnectionsOptions;
 }
 
+interface InProgress extends Slotted {
+  readonly response: ServerResponse;
+}
+
 /** The listener. Input too malformed to become a request is answered with a problem here. */
 export class HttpServer implements Service {
   readonly #runtime: Pick<Runtime, "clock">;
@@ -61,7 +66,7 @@ export class HttpServer implements Service {
   #stopped: Promise<void> | null = null;
   #isDraining = false;
   /** Responses that are not sent yet. */
-  readonly #inProgress = new Set<ServerResponse>();
+  readonly #inProgress = new SlotSet<InProgress>();
   #lastRequestAt = -Infinity;
 
   constructor(runtime: Pick<Runtime, "clock">, options: HttpServerOptions) {
@@ -79,7 +84,8 @@ export class HttpServer implements Service {
         refuseHost(response);
         return;
       }
-      this.#inProgress.add(response);
+      const inProgress = { response, slot: NO_SLOT };
+      this.#inProgress.add(inProgress);
       // HTTP/1.0 need not name a host, and checks of load balancers don't.
       if (request.httpVersion === "1.0") request.headers.host ??= "localhost";
       connections.began(request.socket);
@@ -90,7 +96,7 @@ export class HttpServer implements Service {
         limitArrival(request, requestTimeoutMs);
       }
       void (passing ?? listener(request, response)).finally(() => {
-        this.#inProgress.delete(response);
+        this.#inProgress.delete(inProgress);
         connections.ended(request.socket);
       });
     };
@@ -148,7 +154,7 @@ export class HttpServer implements Service {
   beginDraining(): void {
     this.#isDraining = true;
     // Some of them have waited for long.
-    for (const response of this.#inProgress) {
+    for (const { response } of this.#inProgress.values()) {
       if (!response.headersSent) response.setHeader("connection", "close");
     }
   }

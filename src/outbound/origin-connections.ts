@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Client } from "undici";
+import type { Connection } from "./connection.ts";
 import { AnswerTap } from "./exchange/answer-tap.ts";
 import { Dial } from "./dial.ts";
 import { Exchange } from "./exchange/exchange.ts";
@@ -13,6 +14,7 @@ import {
 } from "./exchange/relayed-exchange.ts";
 import type { OutboundRequest, RequestOutcome } from "./exchange/request-outcome.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { SlotSet } from "../runtime/slot-set.ts";
 
 /** Permits for open connections, of one project and in total. */
 export interface ConnectionTurns {
@@ -40,19 +42,6 @@ interface OriginConnectionsOptions {
 /** Makes an unconnected undici client for this origin. */
 export type OpenClient = (dial: Dial, onSocket: (socket: Socket) => void) => Client;
 
-interface Connection {
-  readonly client: Client;
-  readonly dial: Dial;
-  readonly tap: AnswerTap;
-  /** Null until it is open. */
-  socket: Socket | null;
-  /**
-   * True when the present socket has carried a response, so that the host may have closed it since.
-   */
-  used: boolean;
-  readonly isLenient: boolean;
-}
-
 /**
  * The connections to one origin: the idle ones, the busy ones, and the exchanges that wait for one.
  * A connection carries one exchange at a time and is discarded after any error, so aborting an
@@ -65,8 +54,8 @@ interface Connection {
 export class OriginConnections implements ExchangeOwner {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: OriginConnectionsOptions;
-  /** The connection of each exchange in flight; null while it waits for one. */
-  readonly #inFlight = new Map<PooledExchange, Connection | null>();
+  /** Those that wait for a connection too. */
+  readonly #inFlight = new SlotSet<PooledExchange>();
   readonly #waiting = new Set<PooledExchange>();
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
@@ -120,8 +109,7 @@ export class OriginConnections implements ExchangeOwner {
   }
 
   waitsFor(exchange: PooledExchange): WaitsFor {
-    const connection = this.#inFlight.get(exchange) ?? null;
-    switch (connection?.dial.stage) {
+    switch (exchange.connection?.dial.stage) {
       case "looking_up":
         return "name";
       case "waiting_for_turn":
@@ -137,7 +125,9 @@ export class OriginConnections implements ExchangeOwner {
 
   /** Ends every exchange whose deadline has passed, or whose response arrives too slowly. */
   expire(nowMs: number): void {
-    for (const exchange of this.#inFlight.keys()) {
+    for (const exchange of this.#inFlight.values()) {
+      // The end of one may have been that of others.
+      if (!this.#inFlight.has(exchange)) continue;
       if (exchange.deadlineMs <= nowMs) exchange.expire();
       else exchange.check(nowMs, this.#options.bytesPerSecondMin);
     }
@@ -148,7 +138,7 @@ export class OriginConnections implements ExchangeOwner {
     this.#isDestroyed = true;
     const connections = [...this.#all];
     this.#waiting.clear();
-    for (const exchange of this.#inFlight.keys())
+    for (const exchange of this.#inFlight.values())
       exchange.fail("aborted", "The gateway is stopping");
     this.#options.turns.countIdle(-this.#idle.length);
     this.#idle.length = 0;
@@ -158,23 +148,16 @@ export class OriginConnections implements ExchangeOwner {
   }
 
   onSettled(exchange: PooledExchange, reusable: boolean): void {
-    const connection = this.#inFlight.get(exchange) ?? null;
+    const { connection } = exchange;
+    exchange.connection = null;
     this.#inFlight.delete(exchange);
     if (connection === null) this.#waiting.delete(exchange);
     else this.#release(connection, reusable);
     if (this.#inFlight.size === 0) this.#options.onQuiet(this);
   }
 
-  statusOf(exchange: PooledExchange): number | null {
-    return this.#inFlight.get(exchange)?.tap.status ?? null;
-  }
-
-  socketOf(exchange: PooledExchange): Socket | null {
-    return this.#inFlight.get(exchange)?.socket ?? null;
-  }
-
   resendIfStale(exchange: PooledExchange, error: unknown): boolean {
-    const connection = this.#inFlight.get(exchange);
+    const { connection } = exchange;
     if (!connection?.used || !isConnectionReset(error)) return false;
     this.#discard(connection);
     // Another kept-alive connection may be dead as well, a new one can't be.
@@ -183,7 +166,7 @@ export class OriginConnections implements ExchangeOwner {
   }
 
   resendLeniently(exchange: PooledExchange): boolean {
-    const connection = this.#inFlight.get(exchange);
+    const { connection } = exchange;
     if (!connection || connection.isLenient) return false;
     this.#options.leniency.need();
     this.#discard(connection);
@@ -192,7 +175,8 @@ export class OriginConnections implements ExchangeOwner {
   }
 
   #wait(exchange: PooledExchange): void {
-    this.#inFlight.set(exchange, null);
+    exchange.connection = null;
+    this.#inFlight.add(exchange);
     this.#waiting.add(exchange);
     this.#askForTurn();
   }
@@ -220,7 +204,8 @@ export class OriginConnections implements ExchangeOwner {
   }
 
   #dispatch(exchange: PooledExchange, connection: Connection): void {
-    this.#inFlight.set(exchange, connection);
+    exchange.connection = connection;
+    this.#inFlight.add(exchange);
     connection.tap.listen();
     connection.client.dispatch(exchange.request, exchange);
   }

@@ -6,6 +6,7 @@ import type { Provider } from "../providers/compile/provider.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { NO_SLOT, SlotSet, type Slotted } from "../runtime/slot-set.ts";
 import { readableBody } from "./held-answer.ts";
 
 /** After so long a request counts no longer against the concurrency that polls need. */
@@ -32,7 +33,10 @@ interface Refusal {
 }
 
 /** A place in the lane of a connection, given back once. */
-export class LaneTurn {
+export class LaneTurn implements Slotted {
+  slot = NO_SLOT;
+  /** When the place is given back at the latest. */
+  readonly heldUntilMs: number;
   readonly #clock: Pick<Clock, "now">;
   readonly #provider: Provider | null;
   readonly #end: (verdict: LaneVerdict) => void;
@@ -41,13 +45,14 @@ export class LaneTurn {
 
   /** @param provider the definition by which refusals are read; null for those of another credential */
   constructor(
-    clock: Pick<Clock, "now">,
+    clock: Pick<Clock, "now" | "monotonic">,
     provider: Provider | null,
     end: (verdict: LaneVerdict) => void,
   ) {
     this.#clock = clock;
     this.#provider = provider;
     this.#end = end;
+    this.heldUntilMs = clock.monotonic() + HELD_MS_MAX;
   }
 
   /** The upstream has answered. Only the body may say why a request is refused. */
@@ -113,8 +118,7 @@ export class LaneTurn {
 export class LaneTurns {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #shares = new Map<LaneOwner, Share>();
-  /** In the order in which they began, with the time when their places are given back. */
-  readonly #turns = new Map<LaneTurn, number>();
+  readonly #turns = new SlotSet<LaneTurn>();
   #timer: Timer | null = null;
 
   constructor(runtime: Pick<Runtime, "clock">) {
@@ -148,24 +152,21 @@ export class LaneTurns {
       this.#release(upstream, share);
       upstream.lane.settle(verdict, generation);
     });
-    this.#turns.set(turn, clock.monotonic() + HELD_MS_MAX);
-    this.#arm();
+    this.#turns.add(turn);
+    if (this.#timer === null) this.#arm();
     return turn;
   }
 
   /** One timer for all turns: most end long before it would matter. */
   #arm(): void {
-    if (this.#timer !== null) return;
     const { clock } = this.#runtime;
-    const [first] = this.#turns.values();
-    if (first === undefined) return;
-    this.#timer = clock.setTimer(first - clock.monotonic(), () => {
-      this.#timer = null;
+    let firstMs = Infinity;
+    for (const { heldUntilMs } of this.#turns.values()) firstMs = Math.min(firstMs, heldUntilMs);
+    if (firstMs === Infinity) return;
+    this.#timer = clock.setTimer(firstMs - clock.monotonic(), () => {
       const nowMs = clock.monotonic();
-      for (const [turn, untilMs] of this.#turns) {
-        if (untilMs > nowMs) break;
-        turn.giveBack();
-      }
+      for (const turn of this.#turns.values()) if (turn.heldUntilMs <= nowMs) turn.giveBack();
+      this.#timer = null;
       this.#arm();
     });
   }

@@ -22,7 +22,11 @@ function verdictOn(
   const { status, headers = {}, body = "" } = answer;
   const verdicts: LaneVerdict[] = [];
   const known = provider === null ? null : (PROVIDERS.get(provider) ?? null);
-  const turn = new LaneTurn({ now: () => NOW_MS }, known, (verdict) => void verdicts.push(verdict));
+  const turn = new LaneTurn(
+    { now: () => NOW_MS, monotonic: () => 0 },
+    known,
+    (verdict) => void verdicts.push(verdict),
+  );
   turn.answered({ status, statusText: "", headers, rawHeaders: [] });
   for (const byte of Buffer.from(body)) turn.received(Buffer.from([byte]));
   turn.giveBack();

@@ -2,6 +2,8 @@ import type { Dispatcher } from "undici";
 import type { RequestFailureCode } from "../../core/request-failure.ts";
 import { SinkRefusal } from "./decoding-sink.ts";
 import { failureFromError, isInvalidAnswer, isOddlyChunked } from "./failure-from-error.ts";
+import { NO_SLOT } from "../../runtime/slot-set.ts";
+import type { Connection } from "../connection.ts";
 import type { ExchangeOwner, PooledExchange } from "./pooled-exchange.ts";
 import type {
   OutboundRequest,
@@ -24,6 +26,8 @@ const WHOLE_BYTES_MIN = 256 * 1024;
  *        └── stale ─┘                               (once, on a kept-alive connection, if it may be repeated)
  */
 export class Exchange implements PooledExchange {
+  slot = NO_SLOT;
+  connection: Connection | null = null;
   readonly request: OutboundRequest;
   readonly deadlineMs: number;
   readonly outcome: Promise<RequestOutcome>;
@@ -177,7 +181,7 @@ export class Exchange implements PooledExchange {
 
   /** A response whose headers are refused, or never end, still begins with its status. */
   #hasStatus(): boolean {
-    if (this.#status === 0) this.#status = this.#owner.statusOf(this) ?? 0;
+    if (this.#status === 0) this.#status = this.connection?.tap.status ?? 0;
     return this.#status !== 0;
   }
 

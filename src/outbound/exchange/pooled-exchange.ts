@@ -1,9 +1,12 @@
-import type { Socket } from "node:net";
 import type { Dispatcher } from "undici";
 import type { RequestFailureCode } from "../../core/request-failure.ts";
+import type { Slotted } from "../../runtime/slot-set.ts";
+import type { Connection } from "../connection.ts";
 
 /** An exchange as the connections of its origin see it, whether its bodies are kept or streamed. */
-export interface PooledExchange extends Dispatcher.DispatchHandler {
+export interface PooledExchange extends Dispatcher.DispatchHandler, Slotted {
+  /** Carries it; null while it waits for one. Written by its owner alone. */
+  connection: Connection | null;
   /** undici reads only the fields it knows, so the request serves as its options without a copy. */
   readonly request: Dispatcher.DispatchOptions;
   /** Monotonic time. */
@@ -27,10 +30,6 @@ export interface ExchangeOwner {
   /** The outcome is known; `reusable` says whether the connection is in a known state. */
   onSettled(exchange: PooledExchange, reusable: boolean): void;
   waitsFor(exchange: PooledExchange): WaitsFor;
-  /** The status that the response begins with, if it has arrived. */
-  statusOf(exchange: PooledExchange): number | null;
-  /** The open connection of an exchange, if it has one. */
-  socketOf(exchange: PooledExchange): Socket | null;
   /** Repeats the request when its connection was dead before use; false otherwise. */
   resendIfStale(exchange: PooledExchange, error: unknown): boolean;
   /** Repeats the request on a connection with lenient reading; false if this one was lenient. */

@@ -3,6 +3,8 @@ import { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import type { RequestFailure, RequestFailureCode } from "../../core/request-failure.ts";
 import { failureFromError } from "./failure-from-error.ts";
+import { NO_SLOT } from "../../runtime/slot-set.ts";
+import type { Connection } from "../connection.ts";
 import type { ExchangeOwner, PooledExchange } from "./pooled-exchange.ts";
 import type { ResponseHeaders } from "./request-outcome.ts";
 
@@ -58,6 +60,8 @@ export interface RelayReader {
  * has moved for a while.
  */
 export class RelayedExchange implements PooledExchange {
+  slot = NO_SLOT;
+  connection: Connection | null = null;
   readonly request: Dispatcher.DispatchOptions;
   deadlineMs: number;
   readonly #facts: RelayedRequest;
@@ -127,7 +131,7 @@ export class RelayedExchange implements PooledExchange {
     this.#state = "sent";
     this.deadlineMs = this.#owner.monotonic() + this.#facts.idleTimeoutMs;
     const { trailers } = this.#facts;
-    const socket = trailers === null ? null : this.#owner.socketOf(this);
+    const socket = trailers === null ? null : (this.connection?.socket ?? null);
     if (trailers !== null && socket !== null) endBodyWith(socket, trailers);
     this.#reader.sent();
   }

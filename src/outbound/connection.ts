@@ -1,0 +1,18 @@
+import type { Socket } from "node:net";
+import type { Client } from "undici";
+import type { Dial } from "./dial.ts";
+import type { AnswerTap } from "./exchange/answer-tap.ts";
+
+/** A connection to an origin, open or being opened. */
+export interface Connection {
+  readonly client: Client;
+  readonly dial: Dial;
+  readonly tap: AnswerTap;
+  /** Null until it is open. */
+  socket: Socket | null;
+  /**
+   * True when the present socket has carried a response, so that the host may have closed it since.
+   */
+  used: boolean;
+  readonly isLenient: boolean;
+}
