@@ -190,7 +190,10 @@ export class StatusFetcher {
       const misled = landed && misledBy(landed, access, read);
       const interpretation = misled ?? resolveLinks(read, landed?.request ?? request);
       if (access.provider.remembersAnswers) {
-        watch.memory = memoryAfterStatus(memory, interpretation, outcome);
+        const after = memoryAfterStatus(memory, interpretation, outcome);
+        // The tag that this request may have sent was forgotten since, for a whole answer next time.
+        const isTagWanted = (watch.memory ?? NO_MEMORY).etag === memory.etag;
+        watch.memory = isTagWanted ? after : { ...after, etag: null, unchanged: null };
       }
       const longPolledMs = longPollMs === 0 ? 0 : outcome.durationMs;
       return this.#result(access, watch, interpretation, {

@@ -110,6 +110,8 @@ export class ObservedAnswers {
   record(jobRowId: string, answer: UpstreamResponse | null, interpretation: Interpretation): void {
     const entry = this.#entries.get(jobRowId);
     if (entry === undefined) return;
+    // Unchanged since an answer that was not kept: that of the next poll is awaited.
+    if (answer?.status === 304 && entry.answer === null && !entry.isTooLarge) return;
     const state = stateOf(interpretation);
     if (answer !== null && state !== null) {
       this.#keep(entry, answer, { state, isEnding: interpretation.kind !== "running" });
