@@ -26,16 +26,13 @@ import type {
   resultPartSchema,
 } from "../api/http/event-schemas.ts";
 import type {
-  batchResponseSchema,
   deliverySchema,
   deliveryWithAttemptsSchema,
   eventSchema,
   jwksSchema,
   newApiKeySchema,
-  newSubscriptionSchema,
   signingKeySchema,
   signingSecretSchema,
-  subscriptionSchema,
 } from "../api/http/response-schemas.ts";
 import type {
   consumerSchema,
@@ -64,6 +61,9 @@ import type { nodesSchema, statsHistorySchema, statsSchema } from "../api/stats/
 import type {
   subscriptionFiltersSchema,
   subscriptionRequestSchema,
+  batchResponseSchema,
+  newSubscriptionSchema,
+  subscriptionSchema,
 } from "../api/subscriptions/schema.ts";
 import type { jobRequestSchema } from "../sandbox/jobs/job-request.ts";
 import type { EndingStatus } from "../core/delivery/event.ts";

@@ -3,7 +3,7 @@ import type { Hono } from "hono";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { checkedApp } from "../support/checked-app.ts";
 import type { ApiServices } from "../../src/api/services.ts";
-import { batchResponseSchema, newSubscriptionSchema } from "../../src/api/http/response-schemas.ts";
+import { batchResponseSchema, newSubscriptionSchema } from "../../src/api/subscriptions/schema.ts";
 import { parsePublicId } from "../../src/core/ids/ids.ts";
 import { createSecretBox } from "../../src/runtime/secrets/secret-box.ts";
 import type { Json } from "./api-fixture.ts";

@@ -1,9 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import {
-  deliveryPageSchema,
-  subscriptionPageSchema,
-  subscriptionSchema,
-} from "../../src/api/http/response-schemas.ts";
+import { deliveryPageSchema } from "../../src/api/http/response-schemas.ts";
+import { subscriptionPageSchema, subscriptionSchema } from "../../src/api/subscriptions/schema.ts";
 import { parsePublicId, publicId, shardOfUuid } from "../../src/core/ids/ids.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";

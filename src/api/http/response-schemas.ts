@@ -4,7 +4,7 @@ import { EVENT_TYPES } from "../../core/delivery/event.ts";
 import { SCOPES } from "../../core/scopes.ts";
 import { DELIVERY_WAITS } from "../../core/waiting/delivery-wait.ts";
 import { JOB_WAITS } from "../../core/waiting/job-wait.ts";
-import { PROBLEMS, type ProblemCode, WARNING_CODES } from "../../core/error-codes.ts";
+import { PROBLEMS, type ProblemCode } from "../../core/error-codes.ts";
 import { SIGNATURE_SCHEMES } from "../../core/signing.ts";
 
 /*
@@ -68,12 +68,14 @@ export const signatureSchemeSchema = z.enum(SIGNATURE_SCHEMES).openapi("Signatur
 export const payloadSchema = z.enum(["full", "thin"]).openapi("Payload", {
   description: "thin sends result_url instead of the result.",
 });
-const subscriptionStatusSchema = z.enum(SUBSCRIPTION_STATUSES).openapi("SubscriptionStatus", {
-  description:
-    "active: watching; delivering: the job ended, its callback is not delivered yet; " +
-    "delivered; exhausted: gave up delivering; canceled: deleted; gone: the receiver " +
-    "answered 410.",
-});
+export const subscriptionStatusSchema = z
+  .enum(SUBSCRIPTION_STATUSES)
+  .openapi("SubscriptionStatus", {
+    description:
+      "active: watching; delivering: the job ended, its callback is not delivered yet; " +
+      "delivered; exhausted: gave up delivering; canceled: deleted; gone: the receiver " +
+      "answered 410.",
+  });
 export const jobStatusSchema = z.enum(JOB_STATUSES).openapi("JobStatus", {
   description:
     "unwatched: every subscription was deleted before the job ended. The last five are final.",
@@ -107,97 +109,6 @@ const deliveryWaitSchema = orNull(deliveryWaitsSchema).openapi({
 export const notBeforeSchema = isoTimeSchema.nullable().openapi({
   description: "Nothing happens before then without action; null when unknown.",
 });
-
-const metadataSchema = z
-  .looseObject({})
-  .openapi("Metadata", { description: "As sent by the client.", example: { invoice: 17 } });
-
-const watchedJobSchema = z
-  .object({
-    id: idSchema("job"),
-    status: jobStatusSchema,
-    progress: anyJsonSchema.openapi({
-      description: "From the upstream; null without one.",
-      example: null,
-    }),
-    poll_count: z.int().openapi({ example: 4 }),
-    last_polled_at: isoTimeSchema.nullable(),
-    next_poll_at: isoTimeSchema.nullable().openapi({
-      description: "Also null when another node watches the job.",
-    }),
-    last_error: z.string().nullable().openapi({ example: null }),
-    waiting_for: jobWaitSchema,
-    not_before: notBeforeSchema,
-    deadline_at: isoTimeSchema.openapi({ example: "2026-01-03T00:00:00.000Z" }),
-    ended_at: isoTimeSchema.nullable().openapi({ example: null }),
-  })
-  .openapi("WatchedJob", { description: "The job of a subscription, as far as it is known." });
-
-export const subscriptionSchema = z
-  .object({
-    id: idSchema("sub"),
-    object: z.literal("subscription"),
-    status: subscriptionStatusSchema,
-    job_id: z.string().openapi({ example: "abc123-def456" }),
-    provider: z.string().openapi({ example: "pulse" }),
-    connection: z.string().openapi({ example: "default" }),
-    job: watchedJobSchema,
-    callback_url: z.string().nullable().openapi({
-      description: "Null for an inbox.",
-      example: "https://app.example.com/hooks/ringback",
-    }),
-    inbox: z.string().nullable().openapi({ description: "Null for a callback.", example: null }),
-    events: z.array(eventTypeSchema),
-    payload: payloadSchema,
-    retry_schedule_s: z.array(z.number()).nullable().openapi({
-      description: "Null for the project's.",
-      example: null,
-    }),
-    signatures: z.array(signatureSchemeSchema).nullable().openapi({
-      description: "Null for the project's.",
-      example: null,
-    }),
-    fetch_result: z.boolean(),
-    trace_id: z
-      .string()
-      .regex(/^[0-9a-f]{32}$/)
-      .openapi({
-        description: "The trace that its callbacks belong to (W3C Trace Context).",
-        example: "4bf92f3577b34da6a3ce929d0e0e4736",
-      }),
-    recognized_by: z
-      .string()
-      .nullable()
-      .openapi({
-        description:
-          "How submit-through recognized the submission: by an entry of the definition, as a JSON Pointer, or " +
-          "for the provider auto by a sign such as operation-location. Null for subscriptions made otherwise.",
-        example: null,
-      }),
-    metadata: metadataSchema,
-    created_at: isoTimeSchema,
-  })
-  .openapi("Subscription");
-
-const warningSchema = z
-  .object({
-    code: z.enum(WARNING_CODES).openapi("WarningCode", {
-      description:
-        "callback_host_unresolved: the host name in callback_url has no address at the moment, " +
-        "or was not looked up yet; callback_on_this_machine: allowed for a local gateway only.",
-    }),
-    message: z.string().openapi({ example: "app.example.com has no address at the moment." }),
-  })
-  .openapi("Warning");
-
-export const newSubscriptionSchema = subscriptionSchema
-  .extend({
-    warnings: z.array(warningSchema).openapi({
-      description: "Possible problems; the subscription is accepted anyway.",
-      example: [],
-    }),
-  })
-  .openapi("NewSubscription");
 
 const deliveryErrorSchema = z
   .object({
@@ -440,41 +351,6 @@ export const problemSchema = z
     description: "An error, as RFC 9457 describes it.",
   });
 
-const createdItemSchema = z
-  .object({
-    outcome: z.literal("created"),
-    status: z.literal(201),
-    idempotent_replayed: z.literal(true).optional(),
-    subscription: newSubscriptionSchema,
-  })
-  .openapi("CreatedBatchItem");
-const refusedItemSchema = z
-  .object({
-    outcome: z.literal("refused"),
-    status: z.int().min(400),
-    error: problemSchema,
-  })
-  .openapi("RefusedBatchItem");
-const validItemSchema = z
-  .object({
-    outcome: z.literal("valid"),
-    status: z.literal(200),
-    warnings: z.array(warningSchema),
-  })
-  .openapi("ValidBatchItem", {
-    description: "With dry_run: the item would be accepted.",
-  });
-
-export const batchResponseSchema = z
-  .object({
-    results: z
-      .array(
-        z.discriminatedUnion("outcome", [createdItemSchema, refusedItemSchema, validItemSchema]),
-      )
-      .openapi({ description: "In the order of the request." }),
-  })
-  .openapi("SubscriptionBatch");
-
 export const pageOf = (item: z.ZodType, name: string) =>
   z
     .object({
@@ -490,7 +366,6 @@ export const pageOf = (item: z.ZodType, name: string) =>
     })
     .openapi(name);
 
-export const subscriptionPageSchema = pageOf(subscriptionSchema, "SubscriptionPage");
 export const deliveryPageSchema = pageOf(deliverySchema, "DeliveryPage");
 export const eventPageSchema = pageOf(eventSchema, "EventPage");
 export const signingSecretPageSchema = pageOf(signingSecretSchema, "SigningSecretPage");

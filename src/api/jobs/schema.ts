@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { flagParameter, pagingParameters, timeParameter } from "../request/list-query.ts";
-import { jobIdSchema, nameSchema } from "../subscriptions/schema.ts";
+import { jobIdSchema, nameSchema, subscriptionSchema } from "../subscriptions/schema.ts";
 import {
   anyJsonSchema,
   deliveryWithAttemptsSchema,
@@ -12,7 +12,6 @@ import {
   orNull,
   pageOf,
   stateAlias,
-  subscriptionSchema,
 } from "../http/response-schemas.ts";
 import { ENDING_STATUSES } from "../../core/delivery/event.ts";
 import { DELIVERY_WAITS } from "../../core/waiting/delivery-wait.ts";

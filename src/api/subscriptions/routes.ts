@@ -12,13 +12,7 @@ import { flagParameter, pagingParameters } from "../request/list-query.ts";
 import type { ApiServices } from "../services.ts";
 import { jobWaits } from "../waiting.ts";
 import { refused } from "../http/problem.ts";
-import {
-  batchResponseSchema,
-  deliveryPageSchema,
-  newSubscriptionSchema,
-  subscriptionPageSchema,
-  subscriptionSchema,
-} from "../http/response-schemas.ts";
+import { deliveryPageSchema } from "../http/response-schemas.ts";
 import { defineRoute, notFound } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 import { subscribe, SUBSCRIBE_PROBLEMS } from "./subscribe.ts";
@@ -26,7 +20,14 @@ import { BATCH_ITEMS_MAX, batchRequestSchema, subscribeBatch } from "./batch.ts"
 import { createdSubscriptionJson, subscriptionJson, waitingJob } from "./view.ts";
 import type { WaitingRequests } from "../request/waiting-requests.ts";
 import { waitRoute } from "./wait.ts";
-import { subscriptionFiltersSchema, subscriptionRequestSchema } from "./schema.ts";
+import {
+  subscriptionFiltersSchema,
+  subscriptionRequestSchema,
+  batchResponseSchema,
+  newSubscriptionSchema,
+  subscriptionPageSchema,
+  subscriptionSchema,
+} from "./schema.ts";
 import { readTraceContext } from "../../core/trace-context.ts";
 
 /** For the documentation; {@link traceOfRequest} reads them. */

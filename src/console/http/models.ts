@@ -11,8 +11,8 @@ import type {
   newApiKeySchema,
   signingKeySchema,
   signingSecretSchema,
-  subscriptionSchema,
 } from "../../api/http/response-schemas.ts";
+import type { subscriptionSchema } from "../../api/subscriptions/schema.ts";
 import type { resultPartSchema } from "../../api/http/event-schemas.ts";
 import type { messagesSchema } from "../../api/inboxes/schema.ts";
 import type { jobExplanationSchema, jobSchema } from "../../api/jobs/schema.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { batchResponseSchema } from "../../../src/api/http/response-schemas.ts";
+import { batchResponseSchema } from "../../../src/api/subscriptions/schema.ts";
 import type { Json } from "../api-fixture.ts";
 import { ApiFixture, CALLBACK_URL, problemOf } from "../api-fixture.ts";
 import { type RanStatement, watchStatements } from "../../support/plans.ts";
