@@ -282,6 +282,21 @@ describe.concurrent("a request that is passed on", () => {
     request.destroy();
   });
 
+  test("a client that closes its side before it is answered is taken to have gone", async (context) => {
+    const arrived = Promise.withResolvers<void>();
+    const gone = Promise.withResolvers<void>();
+    const { send } = await open(context, (_, response) => {
+      response.once("close", () => gone.resolve());
+      arrived.resolve();
+    });
+    const request = send("GET", "/x");
+    request.on("error", () => undefined);
+    request.end();
+    await arrived.promise;
+    request.socket?.end();
+    expect(await gone.promise).toBeUndefined();
+  });
+
   test("a relayed request has its own kind of connection upstream: no hop-by-hop header is passed on", async (context) => {
     const seen = Promise.withResolvers<IncomingMessage>();
     const { origin, send } = await open(context, (request, response) => {
