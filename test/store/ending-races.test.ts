@@ -110,6 +110,38 @@ test("a subscription whose accept waits for the lock that the ending holds is ow
   ]);
 });
 
+test("two subscriptions that make the same job at once are both stored and owed the ending", async () => {
+  const [first, second] = [acceptRow("job-1"), acceptRow("job-1")];
+  const { shardId } = first;
+
+  let accepted: Promise<AcceptedRow[]>[] = [];
+  await blocker
+    .begin(async (sql) => {
+      // The first makes the job, then waits for this row of the same key.
+      await sql`insert into subscriptions (shard_id, id, project_id, job_row_id, callback_url,
+          callback_origin, events, payload, metadata, created_at)
+        values (${shardId}, ${first.subscriptionId}, ${PROJECT_ID}, ${first.jobRowId}, '', '', 1,
+          'full', '{}', now())`;
+      accepted = [acceptSubscriptions(database, [first])];
+      await statementsWait(blocker, 1);
+      accepted.push(acceptSubscriptions(database, [second]));
+      await statementsWait(blocker, 2);
+      throw new Error("let them go");
+    })
+    .catch(() => undefined);
+
+  expect(await Promise.all(accepted)).toMatchObject([
+    [{ kind: "accepted", subscriptionCount: 1, subscription: { jobRowId: first.jobRowId } }],
+    [{ kind: "accepted", subscriptionCount: 2, subscription: { jobRowId: first.jobRowId } }],
+  ]);
+  const [event] = await recordEvents(database, [
+    completedRow({ shardId, jobRowId: first.jobRowId }),
+  ]);
+  expect(event?.owed.map((owed) => owed.subscriptionId).toSorted()).toEqual(
+    [first.subscriptionId, second.subscriptionId].toSorted(),
+  );
+});
+
 test("a job that has ended stays locked, and is not written, until a late subscription to it is stored", async () => {
   const first = await acceptOne("job-1");
   const { shardId, jobRowId } = first.subscription;

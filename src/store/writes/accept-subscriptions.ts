@@ -3,6 +3,13 @@ import { isInboxTarget } from "../../core/delivery/inbox-target.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { errorCode } from "../db/errors.ts";
+import {
+  ACCEPT_NEW_JOB,
+  INPUT,
+  insertSubscriptions,
+  JOB_COLUMNS,
+  JOB_KEY,
+} from "./accept-new-job.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { type BatchStatement, batchStatement, rowSource } from "../sql/row-source.ts";
 import type { JobStatus, PayloadMode } from "../schema/schema.ts";
@@ -97,34 +104,6 @@ export type AcceptedRow =
   /** The idempotency key was used before, perhaps by a row of the same batch. */
   | { readonly kind: "key_used" };
 
-const INPUT = rowSource("row", {
-  shardId: "smallint",
-  subscriptionId: "uuid",
-  jobRowId: "uuid",
-  mailId: "uuid",
-  projectId: "uuid",
-  connectionId: "uuid",
-  provider: "text",
-  providerVersionId: "uuid",
-  jobId: "text",
-  paramsText: "text",
-  paramsDigest: "text",
-  callbackUrl: "text",
-  callbackOrigin: "text",
-  events: "smallint",
-  payload: "text",
-  metadata: "text",
-  headers: "text",
-  secret: "text",
-  retrySchedule: "text",
-  trace: "text",
-  signatures: "smallint",
-  recognizedBy: "text",
-  nowMs: "bigint",
-  deadlineMs: "bigint",
-  idempotencyKey: "text",
-});
-
 /** Only the rows with an idempotency key; few batches have any. */
 const KEYS = rowSource(
   "key",
@@ -199,10 +178,7 @@ with ${hasKeys ? CLAIMED : ""} fresh as materialized (
   select * from ${rows} ${hasKeys ? UNCLAIMED : ""}
 ),
 watched as (
-  insert into jobs as job (
-    shard_id, id, project_id, connection_id, provider, provider_version_id, job_id, params,
-    params_digest, status, accepted_at, deadline_at, wanted_events, subscription_count
-  )
+  insert into jobs as job (${JOB_COLUMNS})
   select "shardId", min("jobRowId"::text)::uuid, "projectId", "connectionId", provider,
     max("providerVersionId"::text)::uuid, "jobId", min("paramsText"), "paramsDigest", 'pending',
     ${timeFrom('min("nowMs")')}, ${timeFrom('max("nowMs" + "deadlineMs")')},
@@ -210,7 +186,7 @@ watched as (
   from fresh
   group by "shardId", "projectId", "connectionId", provider, "jobId", "paramsDigest"
   order by "shardId", "connectionId", "jobId", "paramsDigest"
-  on conflict (shard_id, connection_id, job_id, params_digest) do update set
+  on conflict (${JOB_KEY}) do update set
     -- A job that is watched keeps the definition it started with.
     provider_version_id = case when job.status = 'unwatched'
       then excluded.provider_version_id else job.provider_version_id end,
@@ -257,15 +233,7 @@ placed as materialized (
     and job.params_digest = "paramsDigest"
 ),
 subscribed as (
-  insert into subscriptions (
-    shard_id, id, project_id, job_row_id, callback_url, callback_origin, events, payload,
-    metadata, headers, secret, retry_schedule, signatures, trace, recognized_by,
-    created_at
-  )
-  select "shardId", "subscriptionId", "projectId", watched_id, "callbackUrl", "callbackOrigin",
-    events, payload, metadata, headers, secret, "retrySchedule", signatures, trace, "recognizedBy",
-    ${timeFrom('"nowMs"')}
-  from placed
+  ${insertSubscriptions("watched_id")} from placed
   on conflict (shard_id, id) do nothing
 ),
 owed as (
@@ -354,30 +322,51 @@ interface EventOfRow {
 /** A job can end only once while its subscription is accepted. */
 const RUNS_MAX = 5;
 
-/** Stores the batch and returns one outcome a row, in the order given. */
+/** Whether the job of the latest subscription that came alone was new: likely, the next one's is too. */
+export interface LatestLoneJob {
+  isNew: boolean;
+}
+
+/**
+ * Stores the batch and returns one outcome a row, in the order given.
+ * @param latest kept from call to call; it decides only how, and never whether, rows are stored
+ */
 export async function acceptSubscriptions(
   database: Database,
   rows: readonly AcceptRow[],
   options?: CallOptions,
+  latest: LatestLoneJob = { isNew: true },
 ): Promise<AcceptedRow[]> {
   const keys = rows.filter(({ idempotencyKey }) => idempotencyKey !== null);
   const hasKeys = keys.length > 0;
   const hasMail = rows.some(({ mailId }) => mailId !== null);
+  const run = <Row extends object>(
+    text: string,
+    parameters: (string | null)[],
+  ): Promise<readonly Row[]> =>
+    database.run(
+      "accept-subscriptions",
+      (sql) => sql.unsafe<Row[]>(text, parameters, { prepare: true }),
+      options,
+    );
+  const lone = rows.length === 1 ? rows[0] : undefined;
+  if (lone !== undefined && latest.isNew && !hasKeys && !hasMail) {
+    const made = await run(ACCEPT_NEW_JOB, INPUT.one.parameters(lone));
+    if (made.length === 1) return [accepted(lone, jobAsRequested(lone), new Map())];
+  }
   const statement = statementFor(rows, { hasKeys, hasMail });
   const parameters = [...statement.parameters, ...(hasKeys ? KEYS.parameters(keys) : [])];
   const stored = await runAgainIfJobMissing(() =>
-    database.run(
-      "accept-subscriptions",
-      (sql) =>
-        sql.unsafe<(PlacedRow | EventOfRow)[]>(statement.text, parameters, { prepare: true }),
-      options,
-    ),
+    run<PlacedRow | EventOfRow>(statement.text, parameters),
   );
   const placed = new Map<string, PlacedRow>();
   const events = new Map<string, OwedEvent>();
   for (const row of stored) {
     if (row.event === null) placed.set(row.subscription_id, row);
     else events.set(row.owed_event_id, JSON.parse(row.event) as OwedEvent);
+  }
+  if (lone !== undefined) {
+    latest.isNew = placed.get(lone.subscriptionId)?.job_row_id === null;
   }
   return rows.map((row) => {
     const found = placed.get(row.subscriptionId);

@@ -133,9 +133,11 @@ export class Writers {
       compare: (a: EventRow, b: EventRow) =>
         a.shardId - b.shardId || compareText(a.jobRowId, b.jobRowId),
     };
+    const latestLoneJob = { isNew: true };
     this.#subscriptions = new GroupCommit<AcceptRow, AcceptedRow>({
       ...queue("subscription_rows"),
-      commit: (rows, patience) => acceptSubscriptions(database, rows, bounded(patience)),
+      commit: (rows, patience) =>
+        acceptSubscriptions(database, rows, bounded(patience), latestLoneJob),
       compare: (a, b) =>
         a.shardId - b.shardId ||
         compareText(a.connectionId, b.connectionId) ||

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { eventMask } from "../../../src/core/delivery/event.ts";
 import {
   type AcceptRow,
@@ -61,6 +61,31 @@ test("the answer is as stored for a watched job, unchanged or changed by it", as
   await acceptSubscriptions(database, [acceptRow("job-1"), acceptRow("job-2")]);
   const events = eventMask(["job.progress"]);
   await expectAnswersAsStored([acceptRow("job-1"), acceptRow("job-2", { events })]);
+});
+
+test("the answer is as stored for a subscription that comes alone, whatever its job is", async () => {
+  const row = acceptRow("job-1", { deadlineMs: 1234, events: eventMask(["job.failed"]) });
+  await expectAnswersAsStored([row]);
+  await expectAnswersAsStored([row]);
+  await expectAnswersAsStored([acceptRow("job-1", { deadlineMs: 7_200_000 })]);
+  await recordEvents(database, [completedRow(row)]);
+  await expectAnswersAsStored([acceptRow("job-1")]);
+});
+
+test("a subscription that comes alone takes one statement if its job is as new as the one before", async () => {
+  const [ended, ...fresh] = ["job-1", "job-2", "job-3"].map((jobId) => acceptRow(jobId));
+  if (ended === undefined) throw new Error("rows were made");
+  await acceptSubscriptions(database, [ended]);
+  await recordEvents(database, [completedRow(ended)]);
+  const latest = { isNew: true };
+  const statements = vi.spyOn(database, "run");
+  const counts = [];
+  for (const row of [acceptRow("job-1"), acceptRow("job-1"), ...fresh, acceptRow("job-1")]) {
+    statements.mockClear();
+    await acceptSubscriptions(database, [row], undefined, latest);
+    counts.push(statements.mock.calls.length);
+  }
+  expect(counts).toEqual([2, 1, 1, 1, 2]);
 });
 
 test("the answer is as stored for a repeated batch, whatever happened to its jobs since", async () => {

@@ -44,6 +44,8 @@ test("messages that come one at a time are stored without arrays, by plans that 
     expect(prepared).toHaveLength(4);
     for (const { statement, planned, reused } of prepared) {
       expect(statement).not.toMatch(/unnest/);
+      // A new job has no ending, so no part of accepting it is about one.
+      if (/into jobs/.test(statement)) expect(statement).not.toMatch(/ended_at|deliveries/);
       expect({ planned, reused }).toEqual({
         planned: CUSTOM_PLANS,
         reused: MESSAGES - CUSTOM_PLANS,
