@@ -46,13 +46,6 @@ export type AuthenticationFailure =
   | "revoked"
   | "limited";
 
-/** The limits of projects and their use. */
-interface LimitUsage extends ProjectLimits {
-  allowedByDefault(name: ProjectLimitName): number;
-  /** Null when it is not held in memory. */
-  used(projectId: string, name: ProjectLimitName): number | null;
-}
-
 interface ApiLog {
   isLevelEnabled(level: string): boolean;
   debug(fields: object, message: string): void;
@@ -130,7 +123,12 @@ export interface ApiServices {
   /** Memory for all large request bodies in progress, with their parsed values. */
   readonly requestBodiesBytesMax: number;
   readonly projects: Pick<ProjectDirectory, "refresh" | "get">;
-  readonly limits: LimitUsage;
+  /** The limits of projects and their use. */
+  readonly limits: ProjectLimits & {
+    allowedByDefault(name: ProjectLimitName): number;
+    /** Null when it is not held in memory. */
+    used(projectId: string, name: ProjectLimitName): number | null;
+  };
   readonly clock: Clock;
   readonly log: ApiLog;
 }

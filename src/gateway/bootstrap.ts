@@ -28,12 +28,6 @@ interface BootstrapOptions {
   readonly retry: RetryTransient;
 }
 
-interface Bootstrapped {
-  readonly projectId: string;
-  /** A key made just now: to be shown once, since only its hash is kept. */
-  readonly generatedApiKey: string | null;
-}
-
 /**
  * Creates the rows that a usable gateway needs. Idempotent.
  * @param localUrl where this process can be reached from its own machine, for the sandbox
@@ -42,7 +36,11 @@ export async function bootstrap(
   ports: BootstrapOptions,
   config: Config,
   localUrl: string,
-): Promise<Bootstrapped> {
+): Promise<{
+  readonly projectId: string;
+  /** A key made just now: to be shown once, since only its hash is kept. */
+  readonly generatedApiKey: string | null;
+}> {
   const { database, clock, uuids, retry } = ports;
   const newId = () => uuids(clock.now(), 0);
   const projectId = await retry("default project", () =>

@@ -1,15 +1,12 @@
 const CAUSES_MAX = 5;
 
-/** Why a request got no answer: its code, and a text for people. */
-export interface NoAnswer {
+/** Looks through the causes of what `fetch` threw: runtimes hide the reason behind `fetch failed`. */
+export function noAnswerOf(error: unknown): {
   /** `ECONNREFUSED` and the like, as the runtime calls it; empty where it says none. */
   readonly code: string;
   /** Empty where the runtime says nothing more than that it failed. */
   readonly text: string;
-}
-
-/** Looks through the causes of what `fetch` threw: runtimes hide the reason behind `fetch failed`. */
-export function noAnswerOf(error: unknown): NoAnswer {
+} {
   let [code, text] = ["", ""];
   let at = error;
   for (let depth = 0; depth < CAUSES_MAX && at instanceof Error; depth += 1) {

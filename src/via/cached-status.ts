@@ -7,6 +7,7 @@ import { headerText, type LinksThrough, responseHeaders } from "./forwarded-head
 import { outgoingPath } from "./outgoing.ts";
 import type { Outcome } from "../core/problem.ts";
 import type { ObservedJobs, Passage, ViaApi } from "./services.ts";
+import type { LiveJob } from "../store/jobs/load-jobs.ts";
 
 /** How long a client may have a request held until its job moves. */
 const HELD_MS_MAX = 60_000;
@@ -18,11 +19,7 @@ const NAMES_MAX = 4;
 const JOB_ID_CHARACTERS_MAX = 512;
 
 /** A job by its row. */
-interface JobKey {
-  readonly shardId: number;
-  readonly id: string;
-  readonly jobId: string;
-}
+type JobKey = Pick<LiveJob, "shardId" | "id" | "jobId">;
 
 interface CachedStatus {
   readonly jobId: string;

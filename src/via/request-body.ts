@@ -55,13 +55,6 @@ export class ClientGoneError extends Error {
   }
 }
 
-/** The first bytes of a body. */
-interface Beginning {
-  readonly part: Buffer;
-  /** Nothing comes after it. */
-  readonly isWhole: boolean;
-}
-
 /**
  * Reads a body up to `bytesMax`, or a little beyond. Null when nothing has come for `idleMs`. Rejects
  * when it is cut off. The bytes read can be put back with `unshift` while the body is not whole.
@@ -70,7 +63,11 @@ export async function readBeginning(
   body: Readable,
   bytesMax: number,
   { clock, idleMs }: { readonly clock: Clock; readonly idleMs: number },
-): Promise<Beginning | null> {
+): Promise<{
+  readonly part: Buffer;
+  /** Nothing comes after it. */
+  readonly isWhole: boolean;
+} | null> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for (;;) {

@@ -20,14 +20,6 @@ interface PagedQuery {
   readonly cursor?: string | undefined;
 }
 
-/** Which rows to find: those of the project below an id, newest first. */
-interface PageWanted {
-  readonly projectId: string;
-  /** Null for the first page. */
-  readonly beforeId: string | null;
-  readonly limit: number;
-}
-
 type ListSpec<Query extends PagedQuery, Row> = Omit<
   RouteDescription,
   "method" | "scope" | "success" | "query" | "body" | "problems"
@@ -38,7 +30,12 @@ type ListSpec<Query extends PagedQuery, Row> = Omit<
   readonly schema: z.ZodType;
   readonly problems?: readonly ProblemCode[];
   readonly find: (
-    wanted: PageWanted,
+    wanted: {
+      readonly projectId: string;
+      /** Null for the first page. */
+      readonly beforeId: string | null;
+      readonly limit: number;
+    },
     request: RouteRequest<Query, undefined>,
   ) => Promise<Page<Row> | Refusal>;
   /** The rows as JSON texts. */

@@ -13,13 +13,6 @@ const REFUSAL_HELD_MS = 250;
 /** Refusals held back at once; of one project or address as many as are left to others. */
 const REFUSALS_HELD_MAX = 4_000;
 
-export interface RequestAdmissionOptions {
-  /** How long refusals are held back, if not as usual. */
-  readonly refusalHeldMs?: number;
-  /** The projects whose work shares the event loop. */
-  readonly crowd?: LoopCrowd;
-}
-
 /**
  * Decides when a request may begin, whichever way it comes in: within the rate of its project, and in
  * its project's turn of the event loop. Refusals of a flood are held back for a moment, since most
@@ -34,7 +27,16 @@ export class RequestAdmission {
   readonly #readingTurns = new LoopTurns({ resource: "request_reading", begunPerTurnMax: 1 });
   readonly #held = new EqualShares("refusals_held", REFUSALS_HELD_MAX);
 
-  constructor(limits: ProjectLimits, clock: Clock, options: RequestAdmissionOptions = {}) {
+  constructor(
+    limits: ProjectLimits,
+    clock: Clock,
+    options: {
+      /** How long refusals are held back, if not as usual. */
+      readonly refusalHeldMs?: number;
+      /** The projects whose work shares the event loop. */
+      readonly crowd?: LoopCrowd;
+    } = {},
+  ) {
     this.#clock = clock;
     this.#refusalHeldMs = options.refusalHeldMs ?? REFUSAL_HELD_MS;
     this.#turns = new LoopTurns({

@@ -5,15 +5,11 @@ import { runOperator } from "../frame/operator.ts";
 import type { CommonFlags } from "../frame/run.ts";
 import { withElapsedTime } from "../frame/output.ts";
 
-interface ResealFlags extends CommonFlags {
-  readonly dryRun?: boolean;
-}
-
 export const resealCommand: AddCommand = (parent, commands) => {
   withJson(parent.command("reseal"))
     .description("encrypt all secrets under the first of RINGBACK_ENCRYPTION_KEYS")
     .option("--dry-run", "only count them")
-    .action(async (flags: ResealFlags) => {
+    .action(async (flags: CommonFlags & { readonly dryRun?: boolean }) => {
       const { cli } = commands;
       const options = { printsLog: false, command: "reseal" };
       commands.exitCode = await runOperator(cli, flags, options, async ({ config, log, out }) => {

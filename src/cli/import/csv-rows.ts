@@ -27,11 +27,6 @@ const FIELDS: Readonly<Record<keyof SubscriptionRequest, CellKind>> = {
   deadline_s: "number",
 };
 
-interface CsvRecord {
-  readonly record: readonly string[];
-  readonly info: { readonly lines: number };
-}
-
 interface Column {
   readonly field: string;
   /** The member of an object, as in `metadata.invoice`; null for the field as a whole. */
@@ -58,7 +53,10 @@ export async function* csvRows(input: Readable): AsyncGenerator<Row> {
   let columns: readonly Column[] | null = null;
   let lines = 0;
   try {
-    for await (const { record, info } of parser as AsyncIterable<CsvRecord>) {
+    for await (const { record, info } of parser as AsyncIterable<{
+      readonly record: readonly string[];
+      readonly info: { readonly lines: number };
+    }>) {
       const line = lines + 1;
       lines = info.lines;
       // An empty line, which would have a cell otherwise.

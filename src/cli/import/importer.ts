@@ -26,16 +26,14 @@ export interface ImportCounts {
   readonly refused: number;
 }
 
-/** Sends a batch; a `Ringback`, but in tests. */
-interface BatchSender {
-  readonly read: (
-    spec: RequestSpec,
-    options: CallOptions,
-  ) => Promise<ReadAnswer<SubscriptionBatch>>;
-}
-
 export interface ImportOptions {
-  readonly ringback: BatchSender;
+  /** Sends a batch; a `Ringback`, but in tests. */
+  readonly ringback: {
+    readonly read: (
+      spec: RequestSpec,
+      options: CallOptions,
+    ) => Promise<ReadAnswer<SubscriptionBatch>>;
+  };
   readonly defaults: Defaults;
   readonly isDryRun: boolean;
   readonly signal: AbortSignal;

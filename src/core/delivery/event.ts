@@ -71,22 +71,20 @@ export function isResultFetched(event: Pick<EventContent, "resultFetch">): boole
   return event.resultFetch?.startsWith(FETCHED) === true;
 }
 
-interface CallbackAddressee {
-  /** `sub_…` */
-  readonly subscriptionId: string;
-  /** Raw JSON text of the client's metadata. */
-  readonly metadata: string;
-  /** Whether to tell what became of fetching the result. */
-  readonly fetchResult: boolean;
-}
-
 /**
  * The exact text a callback carries, which is also what is signed.
  * @param resultUrl given when the result goes by reference instead of inline
  */
 export function callbackBody(
   event: EventContent,
-  addressee: CallbackAddressee,
+  addressee: {
+    /** `sub_…` */
+    readonly subscriptionId: string;
+    /** Raw JSON text of the client's metadata. */
+    readonly metadata: string;
+    /** Whether to tell what became of fetching the result. */
+    readonly fetchResult: boolean;
+  },
   resultUrl: string | null,
 ): string {
   const ofResult: string[] = [];

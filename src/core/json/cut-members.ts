@@ -1,11 +1,3 @@
-/** The text without some members of its objects, and what one of them held. */
-interface CutJson {
-  /** Each byte of the UTF-8 text as one character. */
-  readonly text: string;
-  /** The source text of the values that were cut, by their place in `paths`. */
-  readonly values: ReadonlyMap<number, string>;
-}
-
 interface Member {
   readonly key: string;
   readonly start: number;
@@ -34,7 +26,12 @@ export function cutJsonMembers(
   text: string,
   isWhole: boolean,
   paths: readonly (readonly string[])[],
-): CutJson | null {
+): {
+  /** Each byte of the UTF-8 text as one character. */
+  readonly text: string;
+  /** The source text of the values that were cut, by their place in `paths`. */
+  readonly values: ReadonlyMap<number, string>;
+} | null {
   const values = new Map<number, string>();
   const cuts: Cut[] = [];
   const wanted = paths.map((path, index) => ({ index, path: path.map(latin1) }));

@@ -95,15 +95,15 @@ export function isCutEscape(text: string, at: number): boolean {
   return CUT_ESCAPE.test(text);
 }
 
-/** A text with one kind of escape undone, and where each of its characters was. */
-export interface Decoded {
+/** Null where there is nothing to undo. */
+export function decodeEscapes(
+  text: string,
+  kind: EscapeKind,
+): {
   readonly text: string;
   /** For each character and for the end. */
   readonly origins: Int32Array;
-}
-
-/** Null where there is nothing to undo. */
-export function decodeEscapes(text: string, kind: EscapeKind): Decoded | null {
+} | null {
   const introducer = INTRODUCERS[kind];
   let next = text.indexOf(introducer);
   if (next < 0) return null;

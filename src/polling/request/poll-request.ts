@@ -17,11 +17,10 @@ import { type AffinityCookies, withAffinity } from "./affinity.ts";
 /** How often the answers to one poll may send it on. */
 const REDIRECTS_MAX = 3;
 
-export interface AnswerLimits {
-  readonly timeoutMs: number;
-  readonly mayHoldBackMs?: number;
-  readonly responseBytesMax: number;
-}
+export type AnswerLimits = Pick<
+  OutboundRequest,
+  "timeoutMs" | "mayHoldBackMs" | "responseBytesMax"
+>;
 
 /** A request that only reads, whatever its method. */
 export function pollRequest(

@@ -14,6 +14,7 @@ import {
 import { Refresher } from "../../runtime/refresher.ts";
 import type { JobProviders } from "./upstream.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
+import type { LiveJob } from "../../store/jobs/load-jobs.ts";
 
 /** The providers that every project may use. */
 export interface SharedProviders {
@@ -30,10 +31,6 @@ export interface ProviderDirectoryOptions {
   readonly shared: SharedProviders;
   /** Called for every name whose definition is new, changed or deleted, whichever node changed it. */
   onChange(projectId: string, name: string): void;
-}
-
-interface JobOfVersion {
-  readonly providerVersionId: string | null;
 }
 
 /**
@@ -101,12 +98,14 @@ export class ProviderDirectory extends Refresher<StoredProviderVersion> implemen
   }
 
   /** Whether the definition of the job is in memory. */
-  knows({ providerVersionId: id }: JobOfVersion): boolean {
+  knows({ providerVersionId: id }: Pick<LiveJob, "providerVersionId">): boolean {
     return id === null || this.#versions.has(id);
   }
 
   /** Gives the jobs back once their definitions are in memory. */
-  async learn<Job extends JobOfVersion>(jobs: readonly Job[]): Promise<readonly Job[]> {
+  async learn<Job extends Pick<LiveJob, "providerVersionId">>(
+    jobs: readonly Job[],
+  ): Promise<readonly Job[]> {
     const ids = new Set<string>();
     for (const job of jobs) {
       if (job.providerVersionId !== null && !this.knows(job)) ids.add(job.providerVersionId);

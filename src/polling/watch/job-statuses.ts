@@ -1,16 +1,13 @@
 import type { Clock } from "../../runtime/clock.ts";
 import type { WatchList } from "./list.ts";
 import type { ObservedAnswer, ObservedAnswers } from "./observed-answers.ts";
+import type { LiveJob } from "../../store/jobs/load-jobs.ts";
 
 /** How long the first poll since somebody asked is awaited. */
 export const FIRST_ANSWER_MS = 10_000;
 
 /** A job by its row, and who asks about it. */
-export interface AskedJob {
-  readonly projectId: string;
-  readonly shardId: number;
-  readonly id: string;
-}
+export type AskedJob = Pick<LiveJob, "projectId" | "shardId" | "id">;
 
 interface JobStatusesOptions {
   readonly watches: Pick<WatchList, "observe" | "pollNow">;

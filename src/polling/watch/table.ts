@@ -19,13 +19,7 @@ const NO_SLOT = -1;
 export type WatchState = "scheduled" | "polling" | "ending" | "dropped";
 
 /** Whose job it is, by which connection it is polled, and by which definition. */
-interface JobRoute {
-  readonly projectId: string;
-  readonly connectionId: string;
-  readonly provider: string;
-  /** Null for the built-in definition. */
-  readonly providerVersionId: string | null;
-}
+type JobRoute = Pick<LiveJob, "projectId" | "connectionId" | "provider" | "providerVersionId">;
 
 interface Route {
   readonly key: string;

@@ -16,11 +16,7 @@ export type Places = readonly PointerTokens[];
 type NamedPlaces = readonly (readonly [name: string, tokens: PointerTokens])[];
 
 /** A number at a place or in a header that asks for a wait. */
-export interface PollHint {
-  readonly unit: "ms" | "s";
-  readonly header: string | null;
-  readonly tokens: PointerTokens | null;
-}
+export type PollHint = HeaderOrPlace & { readonly unit: "ms" | "s" };
 
 /** A header or a place in a response; one of them is null. */
 export interface HeaderOrPlace {

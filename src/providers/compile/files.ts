@@ -5,7 +5,7 @@ import { parseDefinition } from "../definition/text.ts";
 import { unexpectedHosts, type UrlPolicy } from "./hosts.ts";
 import { isObject } from "../language/json-pointer.ts";
 import type { Provider } from "./provider.ts";
-import { readDefinition } from "./read-definition.ts";
+import { type DefinitionProblem, readDefinition } from "./read-definition.ts";
 
 /** A definition in a file of its own. */
 export interface FileDefinition {
@@ -16,24 +16,20 @@ export interface FileDefinition {
 }
 
 /** An unusable place in a file, and what would be valid there. */
-export interface FileProblem {
-  readonly file: string;
-  /** A JSON Pointer; empty for the file as a whole. */
-  readonly pointer: string;
-  readonly detail: string;
-}
-
-interface FilesReading {
-  readonly definitions: readonly FileDefinition[];
-  /** All problems, in the order of the files. */
-  readonly problems: readonly FileProblem[];
-}
+export type FileProblem = DefinitionProblem & { readonly file: string };
 
 /** A page or two of JSON; every node holds all definitions in memory. */
 export const DEFINITION_BYTES_MAX = 64 * 1024;
 
 /** Reads one definition from each `.json` file of the folder. Files in subfolders are ignored. */
-export async function readDefinitionFiles(folder: string, judge: UrlPolicy): Promise<FilesReading> {
+export async function readDefinitionFiles(
+  folder: string,
+  judge: UrlPolicy,
+): Promise<{
+  readonly definitions: readonly FileDefinition[];
+  /** All problems, in the order of the files. */
+  readonly problems: readonly FileProblem[];
+}> {
   let names: string[];
   try {
     names = await readdir(folder);

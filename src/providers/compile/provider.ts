@@ -205,12 +205,10 @@ export interface ProviderVersion {
   readonly written: object;
   readonly source: "built_in" | "file" | "project";
   /** Null for a built-in one, which changes only with the program. */
-  readonly version: DefinitionVersion | null;
-}
-
-interface DefinitionVersion {
-  readonly id: string;
-  /** 1 for the first of its name. */
-  readonly number: number;
-  readonly createdAtMs: number;
+  readonly version: {
+    readonly id: string;
+    /** 1 for the first of its name. */
+    readonly number: number;
+    readonly createdAtMs: number;
+  } | null;
 }

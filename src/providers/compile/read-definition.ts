@@ -5,7 +5,7 @@ import { isObject } from "../language/json-pointer.ts";
 import { compileProvider, type Provider } from "./provider.ts";
 
 /** An unusable place in a definition, and what would be valid there. */
-interface DefinitionProblem {
+export interface DefinitionProblem {
   /** A JSON Pointer; empty for the definition as a whole. */
   readonly pointer: string;
   readonly detail: string;

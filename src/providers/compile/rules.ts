@@ -13,7 +13,7 @@ import {
   valueAt,
 } from "../language/json-pointer.ts";
 import { AnswerNumbers, ElementNumbers, type NumberSources } from "../language/number-sources.ts";
-import type { BodyReading } from "../language/read-body.ts";
+import type { BodyReading, UpstreamResponse } from "../language/read-body.ts";
 import type { Steps } from "../language/steps.ts";
 import type {
   ElementCondition,
@@ -124,11 +124,6 @@ export interface RuleDecision {
   readonly failure: RuleFailure | null;
 }
 
-interface JudgedHead {
-  readonly status: number;
-  readonly headers: HeaderValues;
-}
-
 /**
  * The first matching rule's verdict, or null. Without an exact match, the status word's case and
  * surrounding blanks are ignored.
@@ -136,7 +131,7 @@ interface JudgedHead {
  */
 export function judge(
   rules: readonly CompiledRule[],
-  answer: JudgedHead,
+  answer: Pick<UpstreamResponse, "status" | "headers">,
   body: BodyReading,
   remembered: string | null = null,
   trace?: RuleDecision[],
@@ -163,7 +158,7 @@ type HeadFailure = Extract<RuleFailure, string> | number;
 
 function headFailure(
   { rule, hasStatus, headerTests, headSteps: needed }: CompiledRule,
-  answer: JudgedHead,
+  answer: Pick<UpstreamResponse, "status" | "headers">,
   steps: Steps,
   remembered: string | null,
 ): HeadFailure | null {

@@ -15,14 +15,6 @@ export interface PreparedRequest {
   readonly hosts: readonly string[];
 }
 
-/** A credential as the definition sends it. */
-interface PreparedCredential {
-  readonly headers: Readonly<Record<string, string>>;
-  /** `name=credential` for `query` authentication, or the empty text. */
-  readonly query: string;
-  readonly sign: Signer | null;
-}
-
 /** Everything that requests of one connection share, computed once. Contains the credential. */
 export interface PreparedTarget {
   readonly provider: Provider;
@@ -30,7 +22,12 @@ export interface PreparedTarget {
   /** Path of the base URL, without a slash at the end. */
   readonly prefix: string;
   /** The credential alone, for requests that are not built from the definition. */
-  readonly credential: PreparedCredential;
+  readonly credential: {
+    readonly headers: Readonly<Record<string, string>>;
+    /** `name=credential` for `query` authentication, or the empty text. */
+    readonly query: string;
+    readonly sign: Signer | null;
+  };
   readonly status: PreparedRequest;
   readonly cancel: PreparedRequest | null;
   readonly result: PreparedRequest | null;

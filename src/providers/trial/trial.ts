@@ -5,6 +5,7 @@ import { type AnswerExplanation, explainAnswer, explainResultAnswer } from "./ex
 import type { Interpretation } from "../answer/interpret.ts";
 import type { Provider, ProviderVersion } from "../compile/provider.ts";
 import type { JobReference } from "../language/template.ts";
+import type { SubmissionRequest } from "../submission/recognize.ts";
 
 /** The request of a provider that a response belongs to. */
 export type AnsweredRequestKind = "status" | "result";
@@ -189,18 +190,13 @@ export type LiveTrialOutcome =
   | { readonly kind: "not_asked"; readonly problem: string }
   | {
       readonly kind: "not_answered";
-      readonly asked: AskedRequest;
+      readonly asked: Pick<SubmissionRequest, "method" | "url">;
       readonly reason: string;
       readonly consequence: string;
     }
   | {
       readonly kind: "answered";
-      readonly asked: AskedRequest;
+      readonly asked: Pick<SubmissionRequest, "method" | "url">;
       readonly answer: ShownAnswer;
       readonly trial: Trial;
     };
-
-interface AskedRequest {
-  readonly method: string;
-  readonly url: string;
-}

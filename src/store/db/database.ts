@@ -41,12 +41,6 @@ const READ_ONLY = "25006";
 const CONNECT_FOR_MS = 30_000;
 const CONNECT_PAUSE_MS = 250;
 
-interface DatabaseLog {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
-
 export interface DatabaseOptions {
   readonly url: string;
   readonly connectionsMax: number;
@@ -55,7 +49,11 @@ export interface DatabaseOptions {
   readonly lockTimeoutMs?: number;
   /** Shown by `pg_stat_activity`. */
   readonly applicationName: string;
-  readonly log: DatabaseLog;
+  readonly log: {
+    debug(fields: object, message: string): void;
+    info(fields: object, message: string): void;
+    warn(fields: object, message: string): void;
+  };
   /** How long to wait for a server that is not up. */
   readonly connectForMs?: number;
   /** Aborts the waiting. */

@@ -10,13 +10,10 @@ import type { RedeliveryFilter, RedeliveryRecord } from "./redeliveries.ts";
 import { rowsOf } from "../sql/row-source.ts";
 import { timeOf } from "../sql/time.ts";
 import { redeliveredText } from "../sql/delivery-state.ts";
+import type { OwedDelivery } from "../writes/record-events.ts";
 
 /** A delivery that matches the filter. */
-export interface MatchingDelivery {
-  readonly shardId: number;
-  readonly id: string;
-  readonly subscriptionId: string;
-}
+export type MatchingDelivery = Pick<OwedDelivery, "shardId" | "id" | "subscriptionId">;
 
 /** Result of one look at the deliveries behind a position. */
 interface RedeliveryLook {

@@ -3,21 +3,16 @@ import { arrayLiteral, statement } from "../sql/statement.ts";
 import type { Database } from "../db/database.ts";
 import { epochMs, timeFrom } from "../sql/time.ts";
 import { deliveries } from "../schema/schema.ts";
+import type { OwedDelivery } from "../writes/record-events.ts";
 
 /** A pending delivery, with just enough to decide whether it belongs in memory. */
-export interface DueDelivery {
-  readonly id: string;
-  readonly shardId: number;
-  readonly projectId: string;
-  readonly callbackOrigin: string;
-  readonly nextAttemptAtMs: number;
-}
+export type DueDelivery = Pick<
+  OwedDelivery,
+  "id" | "shardId" | "projectId" | "callbackOrigin" | "nextAttemptAtMs"
+>;
 
 /** Position of a reader in the order of due times. */
-export interface DuePosition {
-  readonly nextAttemptAtMs: number;
-  readonly id: string;
-}
+export type DuePosition = Pick<DueDelivery, "nextAttemptAtMs" | "id">;
 
 const FIRST_ID = "00000000-0000-0000-0000-000000000000";
 

@@ -3,14 +3,9 @@ import type { Database } from "../db/database.ts";
 import { jobs } from "../schema/schema.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
+import type { LiveJob } from "./load-jobs.ts";
 
-interface Extension {
-  readonly shardId: number;
-  readonly id: string;
-  readonly projectId: string;
-  /** Epoch milliseconds. */
-  readonly deadlineAtMs: number;
-}
+type Extension = Pick<LiveJob, "shardId" | "id" | "projectId" | "deadlineAtMs">;
 
 /*
  * It waits for the row's lock, as an ending does. An ending that came first leaves nothing to extend; a

@@ -100,15 +100,6 @@ const FIND_PUBLIC = statement(
   },
 );
 
-interface PublicSigningKeys {
-  /**
-   * The keys that sign the project's callbacks now, current one first; null without the project.
-   */
-  readonly keys: readonly PublicSigningKey[] | null;
-  /** When the first project was created, in epoch milliseconds. */
-  readonly oldestProjectAtMs: number;
-}
-
 export async function findPublicSigningKeys(
   database: Database,
   query: {
@@ -116,7 +107,14 @@ export async function findPublicSigningKeys(
     readonly projectName: string;
     readonly nowMs: number;
   },
-): Promise<PublicSigningKeys> {
+): Promise<{
+  /**
+   * The keys that sign the project's callbacks now, current one first; null without the project.
+   */
+  readonly keys: readonly PublicSigningKey[] | null;
+  /** When the first project was created, in epoch milliseconds. */
+  readonly oldestProjectAtMs: number;
+}> {
   const rows = await database.run("find-public-signing-keys", (sql) => FIND_PUBLIC(sql, query));
   const keys = rows.flatMap(({ id, publicKey, createdAtMs, expiresAtMs }) =>
     id === null || publicKey === null || createdAtMs === null

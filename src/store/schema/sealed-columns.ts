@@ -216,12 +216,6 @@ export function findSealedBefore(
   );
 }
 
-/** A value that was read, and its replacement. */
-interface Replacement extends SealedKey {
-  readonly before: string;
-  readonly after: string;
-}
-
 /**
  * Replaces sealed values that are unchanged since they were read.
  * @returns how many were replaced
@@ -229,7 +223,7 @@ interface Replacement extends SealedKey {
 export async function replaceSealed(
   database: Database,
   of: SealedColumn,
-  rows: readonly Replacement[],
+  rows: readonly (SealedKey & { readonly before: string; readonly after: string })[],
 ): Promise<number> {
   const replaced = await database.run("replace-sealed", (sql) =>
     statementsFor(of).replace(sql, { rows: JSON.stringify(rows) }),

@@ -53,10 +53,6 @@ type ValuesOf<Names> = {
  */
 type Statement<Names, Result> = (on: Sql, values: ValuesOf<Names>) => Promise<Result>;
 
-interface Preparable<T extends PreparedQueryConfig> {
-  prepare(name: string): PgPreparedQuery<T>;
-}
-
 /** Builds statements and runs none. */
 export type Builder = PgDatabase<PostgresJsQueryResultHKT>;
 
@@ -70,7 +66,7 @@ export const BUILT_STATEMENTS = new Set<() => string>();
  * or `float8`. Constants are written into the text.
  */
 export function statement<Names extends object, T extends PreparedQueryConfig>(
-  build: (orm: Builder, given: Names) => Preparable<T>,
+  build: (orm: Builder, given: Names) => { prepare(name: string): PgPreparedQuery<T> },
 ): Statement<Names, T["execute"]> {
   const built = once(() => {
     const prepared = build(BUILDER, PLACEHOLDERS as Names).prepare("");

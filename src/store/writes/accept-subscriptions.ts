@@ -16,6 +16,7 @@ import type { JobStatus, PayloadMode } from "../schema/schema.ts";
 import { epochMs, timeFrom } from "../sql/time.ts";
 import { NEW_DELIVERY_STATE, newDeliveryState } from "../sql/delivery-state.ts";
 import type { SubscriptionRecord } from "../subscriptions/subscription-record.ts";
+import type { CallbackFields } from "./callback-fields.ts";
 
 /** A client's request, validated and ready to be stored. */
 export interface AcceptRequest {
@@ -53,12 +54,7 @@ export interface AcceptRequest {
 }
 
 /** The sealed parts of a subscription. */
-interface SealedParts {
-  /** Sealed JSON object of extra callback headers, or null. */
-  readonly headers: string | null;
-  /** Sealed `whsec_…`, or null to sign with the project's. */
-  readonly secret: string | null;
-}
+type SealedParts = Pick<CallbackFields, "headers" | "secret">;
 
 export const NOTHING_SEALED: SealedParts = { headers: null, secret: null };
 

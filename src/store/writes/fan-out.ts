@@ -138,15 +138,6 @@ from fan_out
 /** One row for each delivery, and one without a delivery's id for the fan-out, if it exists. */
 type StepRow = Omit<OwedDelivery, "id"> & { readonly id: string | null; readonly goesOn: boolean };
 
-interface FanOutStep {
-  /** The new deliveries. */
-  readonly owed: readonly OwedDelivery[];
-  /** Their event; null when nothing was left to do. */
-  readonly eventId: string | null;
-  /** True when subscriptions are left. */
-  readonly goesOn: boolean;
-}
-
 /**
  * Creates deliveries of an event for the next subscriptions of its job and moves the position
  * behind them, both or neither: none is left out or repeated, even if nodes are killed or do it at
@@ -161,7 +152,14 @@ export async function stepFanOut(
     readonly nowMs: number;
   },
   options?: CallOptions,
-): Promise<FanOutStep> {
+): Promise<{
+  /** The new deliveries. */
+  readonly owed: readonly OwedDelivery[];
+  /** Their event; null when nothing was left to do. */
+  readonly eventId: string | null;
+  /** True when subscriptions are left. */
+  readonly goesOn: boolean;
+}> {
   const { shardId, jobRowId, eventType } = step.key;
   // Pipelined: the second has a snapshot taken after the lock of the first.
   const [, rows] = await database.transaction(

@@ -31,15 +31,6 @@ import { NotBegunInTimeError } from "../db/errors.ts";
  * it go on. A commit whose answer was lost may have happened: statements used here must be idempotent.
  */
 
-/** Rows that nothing waits for may wait for others, so that fewer commits store them. */
-interface Gathering<Row> {
-  /** How long at most. No longer than a turn where rows come more seldom than this. */
-  readonly forMs: number;
-  /** So many leave at once. */
-  readonly rowsMax: number;
-  readonly mayWait: (row: Row) => boolean;
-}
-
 export interface GroupCommitOptions<Row, Result> {
   /** Also the name of the queue in errors. */
   readonly resource: SharedResource;
@@ -53,7 +44,14 @@ export interface GroupCommitOptions<Row, Result> {
   readonly clock: Clock;
   readonly random: Random;
   readonly batchDelayMs?: number;
-  readonly gathering?: Gathering<Row>;
+  /** Rows that nothing waits for may wait for others, so that fewer commits store them. */
+  readonly gathering?: {
+    /** How long at most. No longer than a turn where rows come more seldom than this. */
+    readonly forMs: number;
+    /** So many leave at once. */
+    readonly rowsMax: number;
+    readonly mayWait: (row: Row) => boolean;
+  };
   readonly rowsPerBatchMax?: number;
   /** Size of a row in a batch; a batch holds at least one row. */
   readonly bytesOf?: (row: Row) => number;
