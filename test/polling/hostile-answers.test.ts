@@ -209,6 +209,14 @@ describe("a hostile answer", () => {
     expect(await ending(job)).toMatchObject({ type: "job.completed", result: "[2]" });
   });
 
+  test("the time that an earlier redirect has left is told in whole milliseconds", async () => {
+    const { answer, add, until } = await startSocketPoller(LIMITS);
+    const job = add("HTTP/1.1 307 x\r\nlocation: /silent\r\ncontent-length: 0\r\n\r\n");
+    answer("/silent", () => undefined);
+    const lastError = /No complete answer within \d+ ms/;
+    await until(job, (seen) => lastError.test(seen?.lastError ?? ""));
+  });
+
   test("an endless answer to the request for a result leaves the status answer as the result", async () => {
     const { answer, add, ending } = await startSocketPoller({
       ...LIMITS,

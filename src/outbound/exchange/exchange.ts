@@ -64,7 +64,8 @@ export class Exchange implements PooledExchange {
 
   /** Ends an exchange that took too long, naming the stage it waited in. */
   expire(): void {
-    const { timeoutMs } = this.request;
+    // Behind a redirect it is what the answer before has left.
+    const timeoutMs = Math.round(this.request.timeoutMs);
     if (this.#state !== "connecting")
       return this.fail("response_timeout", `No complete answer within ${timeoutMs} ms`);
     switch (this.#owner.waitsFor(this)) {

@@ -225,7 +225,7 @@ export function startDeadline(name: string, timeoutMs: number): Deadline {
     thrown ??= new DatabaseTimeoutError(`${name} ${reason}`);
     reject(thrown);
   };
-  const timer = setTimeout(() => expire(`took longer than ${timeoutMs} ms`), timeoutMs);
+  const timer = setTimeout(() => expire(`took longer than ${Math.round(timeoutMs)} ms`), timeoutMs);
   return {
     passed,
     hasThrown: (error) => thrown !== null && error === thrown,

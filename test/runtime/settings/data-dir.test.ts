@@ -1,8 +1,12 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { makeDataDir, writeApiKeyFile } from "../../../src/runtime/settings/data-dir.ts";
+import {
+  makeDataDir,
+  whyRefused,
+  writeApiKeyFile,
+} from "../../../src/runtime/settings/data-dir.ts";
 import { encryptionKeys } from "../../../src/runtime/settings/encryption-keys.ts";
 import { canMount, mountMemory } from "../../support/mounts.ts";
 
@@ -35,14 +39,6 @@ describe("a data directory that can't be used is refused with the reason and wha
     await expect(makeDataDir("/proc/ringback/data")).rejects.toThrow(/\/proc\/ringback.*; valid: /);
   });
 
-  test.skipIf(process.getuid?.() === 0)("a parent that this user may not change", async () => {
-    chmodSync(home, 0o500);
-    await expect(makeDataDir(join(home, "data"))).rejects.toThrow(
-      /\(uid \d+\) may not write there/,
-    );
-    chmodSync(home, 0o700);
-  });
-
   test.runIf(canMount)("a file system that is read-only", async () => {
     const directory = mountMemory("ro");
     for (const path of [directory, join(directory, "data"), join(directory, "a", "b")]) {
@@ -51,6 +47,21 @@ describe("a data directory that can't be used is refused with the reason and wha
       );
     }
   });
+});
+
+// Root is refused by no mode of a file, so errors take the place of a file system here.
+test.each([
+  ["EACCES", /^the user that runs Ringback \(uid \d+\) may not write there$/],
+  ["EPERM", /^the user that runs Ringback \(uid \d+\) may not write there$/],
+  ["EROFS", /^its file system is read-only$/],
+  ["ENOSPC", /^its disk is full$/],
+  ["EDQUOT", /^its user's disk quota is used up$/],
+  ["EEXIST", /^it, or a part of its path, is not a folder$/],
+  ["ENOTDIR", /^it, or a part of its path, is not a folder$/],
+  ["EIO", /^the file system's own words$/],
+])("the reason of %s is given in words", (code, words) => {
+  const error = Object.assign(new Error("the file system's own words"), { code });
+  expect(whyRefused(error)).toMatch(words);
 });
 
 describe.runIf(canMount)("a full disk", () => {

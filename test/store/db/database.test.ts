@@ -105,8 +105,9 @@ describe("limits", () => {
   test("a silently dead connection costs one deadline, not the next call", async () => {
     const database = await open({ url: proxyUrl });
     proxy.freeze();
-    const stuck = database.run("stuck", (sql) => sql`select 1`, { timeoutMs: 100 });
+    const stuck = database.run("stuck", (sql) => sql`select 1`, { timeoutMs: 99.6 });
     await expect(stuck).rejects.toBeInstanceOf(DatabaseTimeoutError);
+    await expect(stuck).rejects.toThrow("stuck took longer than 100 ms");
     proxy.thaw();
     await expect(
       database.run("next", (sql) => sql`select 2 as two`, { timeoutMs: 3_000 }),
