@@ -214,7 +214,8 @@ describe("a hostile answer", () => {
     const job = add("HTTP/1.1 307 x\r\nlocation: /silent\r\ncontent-length: 0\r\n\r\n");
     answer("/silent", () => undefined);
     const lastError = /No complete answer within \d+ ms/;
-    await until(job, (seen) => lastError.test(seen?.lastError ?? ""));
+    const untilTold = until(job, (seen) => lastError.test(seen?.lastError ?? ""));
+    await expect(untilTold).resolves.toBeUndefined();
   });
 
   test("an endless answer to the request for a result leaves the status answer as the result", async () => {

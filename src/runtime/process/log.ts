@@ -1,8 +1,9 @@
-import { destination as openDestination, pino, stdTimeFunctions } from "pino";
+import { pino, stdTimeFunctions } from "pino";
 import type { DestinationStream, Logger } from "pino";
 import { prettyFactory } from "pino-pretty";
 import { createEchoRedactor, type EchoRedactor } from "../../core/redact/redact-echoes.ts";
 import { redactJson, redactText } from "../secrets/redact.ts";
+import { standardOutput } from "./standard-output.ts";
 
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -22,18 +23,19 @@ export interface LogOptions {
 }
 
 const DEPTH_MAX = 8;
-/** Characters kept while they can't be written; further lines are dropped. */
-const UNWRITTEN_CHARACTERS_MAX = 1_000_000;
-
 /**
  * The program's log. No secret leaves it, however careless the caller: every finished line,
  * whatever it was made from, is redacted on its way out. Lines are written before the call returns,
- * so that the last one before an exit is seen.
+ * so that the last one before an exit is seen, unless what reads them has stopped doing so.
  */
 export function createLog({ level, format, secrets = [], destination }: LogOptions): Log {
   const redactOwn = createEchoRedactor(secrets);
-  const output = destination ?? standardOutput();
-  return pino(
+  const output =
+    destination ??
+    standardOutput((lines) => {
+      log.warn({ lines }, "lines of this log were dropped, since they were read too slowly");
+    });
+  const log = pino(
     {
       level,
       base: null,
@@ -45,15 +47,7 @@ export function createLog({ level, format, secrets = [], destination }: LogOptio
     },
     format === "pretty" ? prettyOver(output, destination === undefined) : output,
   );
-}
-
-/**
- * A full disk or a closed pipe loses lines: without a listener, every call that logs would throw.
- */
-function standardOutput(): DestinationStream {
-  const output = openDestination({ fd: 1, sync: true, maxLength: UNWRITTEN_CHARACTERS_MAX });
-  output.on("error", () => undefined);
-  return output;
+  return log;
 }
 
 function prettyOver(destination: DestinationStream, isStandardOutput: boolean): DestinationStream {
