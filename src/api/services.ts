@@ -32,6 +32,7 @@ import type { InboxDirectory } from "../intake/inbox-directory.ts";
 import type { UrlCheck } from "../outbound/guard/url-check.ts";
 import type { RequestAdmission } from "./request/request-admission.ts";
 import type { RefusedKeys } from "./request/refused-keys.ts";
+import type { Log, MessageLog } from "../runtime/process/log.ts";
 
 /**
  * Why a request has no caller: no `Authorization` header; a header that is not `Bearer`, or a text
@@ -45,14 +46,6 @@ export type AuthenticationFailure =
   | "expired"
   | "revoked"
   | "limited";
-
-interface ApiLog {
-  isLevelEnabled(level: string): boolean;
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 /** The metrics of requests. Tests use a double. */
 export interface ApiMetrics extends Pick<Metrics, "scrape" | "recordRequest"> {
@@ -130,5 +123,5 @@ export interface ApiServices {
     used(projectId: string, name: ProjectLimitName): number | null;
   };
   readonly clock: Clock;
-  readonly log: ApiLog;
+  readonly log: MessageLog & Pick<Log, "isLevelEnabled">;
 }

@@ -28,10 +28,6 @@ export interface Inspection {
   readonly busy: readonly { readonly id: string; readonly state: HeldState }[];
 }
 
-interface LoadsAnswer {
-  readonly loads: readonly NamedLoad[];
-}
-
 export interface InspectorOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;
@@ -98,7 +94,7 @@ export class Inspector {
     const question = { kind: "loads" as const, shardId, subjectId: projectId, knownState: null };
     const answer = await this.#questions.ask(projectId, question);
     if (answer === null) return null;
-    return (JSON.parse(answer) as Partial<LoadsAnswer>).loads ?? null;
+    return (JSON.parse(answer) as { readonly loads?: readonly NamedLoad[] }).loads ?? null;
   }
 
   /** Answers questions of other nodes. */
@@ -114,7 +110,11 @@ export class Inspector {
   }
 
   /** Null for what is asked in another way. */
-  #answerTo({ kind, shardId, subjectId }: InspectionRequest): Inspection | LoadsAnswer | null {
+  #answerTo({
+    kind,
+    shardId,
+    subjectId,
+  }: InspectionRequest): Inspection | { readonly loads: readonly NamedLoad[] } | null {
     switch (kind) {
       case "job":
         return this.#look({ shardId, jobRowId: subjectId });

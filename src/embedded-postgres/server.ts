@@ -7,6 +7,7 @@ import { POSTGRES_USER, readLogTail, rotateLog, runProgram, writeSettings } from
 import type { Cluster } from "./cluster.ts";
 import { disownStaleFile, findPostmaster } from "./postmaster.ts";
 import { errorCode, isTransient } from "../store/db/errors.ts";
+import type { MessageLog } from "../runtime/process/log.ts";
 
 /*
  * A real Postgres beside this process, for those who bring none. It is a process of its own, not
@@ -29,11 +30,7 @@ const START_TRIES_MAX = 5;
 const PAUSE_MS = 100;
 const RESTART_PAUSE_MS = 1_000;
 
-export interface EmbeddedPostgresLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
+export type EmbeddedPostgresLog = Pick<MessageLog, "info" | "warn" | "error">;
 
 interface EmbeddedServerOptions {
   readonly dataDir: string;

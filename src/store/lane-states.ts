@@ -2,7 +2,7 @@ import { and, eq, getTableColumns, gt, notExists, sql } from "drizzle-orm";
 import type { PgColumn } from "drizzle-orm/pg-core";
 import type { LaneStatus } from "../core/waiting/lane-status.ts";
 import type { Database } from "./db/database.ts";
-import { type LaneKind, laneStates } from "./schema/node-reports.ts";
+import { laneStates } from "./schema/node-reports.ts";
 import { nodes, shards } from "./schema/schema.ts";
 import {
   excluded,
@@ -16,12 +16,9 @@ import { timeOf } from "./sql/time.ts";
 import { rowsOf } from "./sql/row-source.ts";
 
 /** Names a lane; several nodes may have one of the same name. */
-export interface LaneName {
-  readonly projectId: string;
-  readonly kind: LaneKind;
-  /** The connection's UUID, or the callback origin. */
-  readonly name: string;
-}
+export type LaneName = Readonly<
+  Pick<typeof laneStates.$inferSelect, "projectId" | "kind" | "name">
+>;
 
 /** Why the latest attempt at an origin failed. */
 export interface LaneFailure {

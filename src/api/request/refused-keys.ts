@@ -2,6 +2,7 @@ import { TokenBucket } from "../../lanes/token-bucket.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";
 import type { Service } from "../../runtime/runtime.ts";
 import { addressGroup } from "./client-address.ts";
+import type { MessageLog } from "../../runtime/process/log.ts";
 
 /** A client with a stale key may fail for a while; one that guesses fails much faster. */
 const REFUSALS_BURST = 300;
@@ -13,7 +14,7 @@ const NAMED_MAX = 20;
 
 interface RefusedKeysOptions {
   readonly clock: Clock;
-  readonly log: { warn(fields: object, message: string): void };
+  readonly log: Pick<MessageLog, "warn">;
 }
 
 interface Refusals {

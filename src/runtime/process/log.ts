@@ -13,6 +13,11 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 
 export type Log = Logger;
 
+/** The part of a log that takes messages with fields, as a test can implement it. */
+export type MessageLog = Readonly<
+  Record<"debug" | "info" | "warn" | "error", (fields: object, message: string) => void>
+>;
+
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;

@@ -57,10 +57,7 @@ export async function listConnections(
   return cutPage(rows, limit);
 }
 
-interface ConnectionKey {
-  readonly projectId: string;
-  readonly id: string;
-}
+type ConnectionKey = Readonly<Pick<typeof connections.$inferSelect, "projectId" | "id">>;
 
 const isThe = (given: Given<ConnectionKey>) =>
   and(eq(connections.id, given.id), eq(projectId, given.projectId), isNull(deletedAtMs));
@@ -77,16 +74,13 @@ export async function findConnection(
   return row ?? null;
 }
 
-export interface NewConnection extends ConnectionKey {
-  readonly provider: string;
-  readonly name: string;
-  readonly baseUrl: string | null;
-  /** Sealed, or null for a provider that needs none. */
-  readonly credential: string | null;
-  /** Hosts that the credential may be sent to. */
-  readonly agreedHosts: readonly string[] | null;
-  readonly settings: ConnectionSettings;
-}
+export type NewConnection = ConnectionKey &
+  Readonly<
+    Pick<
+      typeof connections.$inferSelect,
+      "provider" | "name" | "baseUrl" | "credential" | "agreedHosts" | "settings"
+    >
+  >;
 
 // Uses the database's time throughout, because nodes find changes by it.
 const CREATE = statement((orm, given: Given<NewConnection>) =>

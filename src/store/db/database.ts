@@ -18,6 +18,7 @@ import {
 } from "../connection/server-facts.ts";
 import { ServerList } from "../connection/server-list.ts";
 import { errorCode, isTransient } from "./errors.ts";
+import type { MessageLog } from "../../runtime/process/log.ts";
 
 /*
  * The one way to Postgres. Every call is bounded three times: by limits on the server, by the
@@ -49,11 +50,7 @@ export interface DatabaseOptions {
   readonly lockTimeoutMs?: number;
   /** Shown by `pg_stat_activity`. */
   readonly applicationName: string;
-  readonly log: {
-    debug(fields: object, message: string): void;
-    info(fields: object, message: string): void;
-    warn(fields: object, message: string): void;
-  };
+  readonly log: Pick<MessageLog, "debug" | "info" | "warn">;
   /** How long to wait for a server that is not up. */
   readonly connectForMs?: number;
   /** Aborts the waiting. */

@@ -10,10 +10,7 @@ import { timeOf } from "../sql/time.ts";
 import { delivery, event, inbox, messageBytes, subscription } from "./message-bytes.ts";
 
 /** An inbox of a project. */
-export interface InboxName {
-  readonly projectId: string;
-  readonly name: string;
-}
+export type InboxName = Readonly<Pick<typeof inboxes.$inferSelect, "projectId" | "name">>;
 
 const { shardId, id, projectId, callbackOrigin, inboxPosition, finishedAtMs } = deliveries;
 

@@ -4,27 +4,13 @@ import { fetchedResults, resultParts } from "../schema/schema.ts";
 import { excluded, type Given, statement, WITHOUT_WAITING_FOR_THE_DISK } from "../sql/statement.ts";
 
 /** A result that was fetched and stored, ahead of its job's ending. */
-export interface FetchedResult {
-  /** The key of its parts; the ending must be recorded under the same id. */
-  readonly eventId: string;
-  /** Raw JSON, which the ending includes. */
-  readonly note: string;
-  /** Epoch milliseconds. */
-  readonly fetchedAtMs: number;
-}
+export type FetchedResult = Readonly<
+  Pick<typeof fetchedResults.$inferSelect, "eventId" | "note" | "fetchedAtMs">
+>;
 
-export interface JobRowKey {
-  readonly shardId: number;
-  readonly jobRowId: string;
-}
+export type JobRowKey = Readonly<Pick<typeof fetchedResults.$inferSelect, "shardId" | "jobRowId">>;
 
-interface FetchedPart {
-  readonly shardId: number;
-  readonly eventId: string;
-  /** 1 for the first. */
-  readonly number: number;
-  readonly bytes: Buffer;
-}
+type FetchedPart = Readonly<typeof resultParts.$inferSelect>;
 
 /** State of a job's result when a node is about to fetch it. */
 export type FetchClaim =

@@ -5,6 +5,7 @@ import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
 import { type Given, statement, template } from "../sql/statement.ts";
 import { auditLog } from "../schema/projects.ts";
 import { withinTransaction } from "../db/database.ts";
+import type { MessageLog } from "../../runtime/process/log.ts";
 
 /** An entry as it is stored. */
 export type AuditEntry = Readonly<typeof auditLog.$inferSelect>;
@@ -48,7 +49,7 @@ export async function audited<T>(
     readonly actor: AuditActor;
     /** Creates the ids of entries. */
     readonly newId: () => string;
-    readonly log: { info(fields: object, message: string): void };
+    readonly log: Pick<MessageLog, "info">;
   },
   work: (within: Database, note: (change: AuditNote) => void) => Promise<T>,
 ): Promise<T> {

@@ -1,15 +1,10 @@
 import { arrayLiteral } from "../sql/statement.ts";
 import type { Database } from "../db/database.ts";
 import { rowSource } from "../sql/row-source.ts";
-import type { CommandKind } from "../schema/schema.ts";
+import type { mailbox } from "../schema/schema.ts";
 
 /** A command to the owner of a shard: something happened to a job or one of its deliveries. */
-export interface NodeCommand {
-  readonly shardId: number;
-  readonly id: string;
-  readonly kind: CommandKind;
-  readonly subjectId: string;
-}
+export type NodeCommand = Readonly<typeof mailbox.$inferSelect>;
 
 const INPUT = rowSource("row", {
   shardId: "smallint",

@@ -96,12 +96,7 @@ const FIND_WITH_NEXT = statement((orm, given: Given<PartKey>) =>
     ),
 );
 
-interface PartKey {
-  readonly shardId: number;
-  readonly eventId: string;
-  /** 1 for the first. */
-  readonly number: number;
-}
+type PartKey = Readonly<Omit<typeof resultParts.$inferSelect, "bytes">>;
 
 /** One part of a result that an upstream gave as JSON, or null after the last. */
 export async function findTextPart(database: Database, part: PartKey): Promise<Buffer | null> {
