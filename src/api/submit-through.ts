@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { HeaderValues } from "../core/job/retry-after.ts";
 import type { ProblemCode } from "../core/error-codes.ts";
 import { publicId } from "../core/ids/ids.ts";
-import type { Clock } from "../runtime/clock.ts";
+import { pause } from "../runtime/clock.ts";
 import { readTraceContext } from "../core/trace-context.ts";
 import type { SubmissionOptions, SubmissionTarget } from "../intake/submission.ts";
 import type { SubmittedJob } from "../providers/submission/recognize.ts";
@@ -170,12 +170,6 @@ const PASSING: ReadonlySet<string> = new Set<ProblemCode>([
   "overloaded",
   "too_many_requests",
 ]);
-
-function pause(clock: Clock, ms: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  clock.setTimer(ms, resolve);
-  return promise;
-}
 
 function subscriptionRequest(
   target: SubmissionTarget,

@@ -35,6 +35,9 @@ interface Copy {
   readonly untilMs: number;
 }
 
+/** `silent` when the owner did not answer in time; null when it says that it has no answer. */
+type Reply = ObservedAnswer | "awaited" | "silent" | null;
+
 interface RemoteStatusesOptions {
   readonly database: Database;
   readonly commands: Pick<CommandRouter, "send">;
@@ -53,7 +56,7 @@ export class RemoteStatuses {
   readonly #questions: OwnerQuestions;
   readonly #copies = new SharedCache<Copy>(COPIES_MAX);
   /** Questions that are open, by job and known state. */
-  readonly #asked = new Map<string, Promise<ObservedAnswer | "awaited" | null>>();
+  readonly #asked = new Map<string, Promise<Reply>>();
   readonly #stopping = new AbortController();
   #held = 0;
   readonly #unwritten: InspectionAnswer[] = [];
@@ -80,19 +83,21 @@ export class RemoteStatuses {
   /** The owner's answer; null when it has none, or does not say so in time. */
   async first(job: AskedJob, signal: AbortSignal): Promise<ObservedAnswer | null> {
     const reply = await this.#ask(job, null, ANSWERED_WITHIN_MS);
-    if (reply !== "awaited") return reply;
+    if (reply !== "awaited") return answerOf(reply);
     if (signal.aborted) return null;
-    const later = await this.#ask(job, NO_STATE, HELD_MS + ANSWERED_WITHIN_MS);
-    return later === "awaited" ? null : later;
+    return answerOf(await this.#ask(job, NO_STATE, HELD_MS + ANSWERED_WITHIN_MS));
   }
 
-  /** The first answer that tells another state than `from`, or the latest when the time is over. */
+  /**
+   * The first answer that tells another state than `from`, or the latest when the time is over; `lost`
+   * when the owner is silent or does not know the job.
+   */
   async moved(
     job: AskedJob,
     from: ObservedAnswer,
     waitMs: number,
     signal: AbortSignal,
-  ): Promise<ObservedAnswer> {
+  ): Promise<ObservedAnswer | "lost"> {
     if (waitMs <= 0) return from;
     const over = Promise.withResolvers<"over">();
     const timer = this.#runtime.clock.setTimer(waitMs, () => over.resolve("over"));
@@ -105,7 +110,8 @@ export class RemoteStatuses {
         const reply = await Promise.race([news, over.promise]);
         if (reply === "over")
           return signal.aborted ? answer : await this.#newest(job, answer, signal);
-        if (reply === null || reply === "awaited") return answer;
+        if (reply === null) return answer;
+        if (reply === "silent" || reply === "awaited") return "lost";
         answer = reply;
       }
       return answer;
@@ -145,7 +151,11 @@ export class RemoteStatuses {
     return question;
   }
 
-  async #askOwner({ projectId, shardId, id }: AskedJob, knownState: string | null, ms: number) {
+  async #askOwner(
+    { projectId, shardId, id }: AskedJob,
+    knownState: string | null,
+    ms: number,
+  ): Promise<Reply> {
     const { clock } = this.#runtime;
     const question = { kind: "status" as const, shardId, subjectId: id, knownState };
     const json = await this.#questions.ask(projectId, question, ms);
@@ -154,20 +164,24 @@ export class RemoteStatuses {
     const goodForMs = known === null ? UNAVAILABLE_MS : known.isEnding ? ENDED_MS : FRESH_MS;
     const untilMs = clock.monotonic() + goodForMs;
     this.#copies.set(projectId, id, { answer: known, untilMs });
-    return known;
+    return json === null ? "silent" : known;
   }
 
   /** Answers a question now, or once there is something to say. */
   #consider(question: InspectionRequest): void {
     const { local, watches } = this.#options;
     const { id, shardId, subjectId, knownState } = question;
-    const job = { projectId: watches.projectOf(shardId, subjectId) ?? "", shardId, id: subjectId };
-    const known = local.latest(job);
+    const projectId = watches.projectOf(shardId, subjectId);
+    const job = { projectId: projectId ?? "", shardId, id: subjectId };
+    const latest = local.latest(job);
+    // Who waits already asks again: the shard may have come or gone just now.
+    const isAbsent = projectId === null && latest === null && knownState !== null;
+    const known = isAbsent ? "awaited" : latest;
     const isNews =
       known === null ||
       knownState === null ||
       (known !== "awaited" && (known.isEnding || known.state !== knownState));
-    if (isNews || this.#held >= HELD_MAX || this.#stopping.signal.aborted) {
+    if (isNews || isAbsent || this.#held >= HELD_MAX || this.#stopping.signal.aborted) {
       return this.#tell(id, known);
     }
     this.#held += 1;
@@ -181,12 +195,13 @@ export class RemoteStatuses {
     job: AskedJob,
     known: ObservedAnswer | "awaited",
     knownState: string,
-  ): Promise<ObservedAnswer | null> {
+  ): Promise<ObservedAnswer | "awaited" | null> {
     const { local } = this.#options;
     const { signal } = this.#stopping;
     const first = known === "awaited" ? await local.first(job, signal) : known;
     if (first === null || first.state !== knownState) return first;
-    return local.moved(job, first, HELD_MS, signal);
+    const moved = await local.moved(job, first, HELD_MS, signal);
+    return moved === "lost" ? "awaited" : moved;
   }
 
   #tell(id: string, known: ObservedAnswer | "awaited" | null): void {
@@ -207,6 +222,10 @@ export class RemoteStatuses {
     }
     this.#isWriting = false;
   }
+}
+
+function answerOf(reply: Reply): ObservedAnswer | null {
+  return reply === "awaited" || reply === "silent" ? null : reply;
 }
 
 /** Answers may have 170 KiB each. */

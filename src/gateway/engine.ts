@@ -174,7 +174,7 @@ export class Engine {
       changes: signals.cluster,
       shards,
       address: options.publicUrl(),
-      work: new NodeShardWork({ shards, jobs, watches, delivery: this.delivery, liveJobs }),
+      work: new NodeShardWork({ shards, jobs, poller, delivery: this.delivery, liveJobs }),
     });
     this.#sweep = new Sweep(runtime, { database, shards, watches, jobs, activity });
     this.statusCounter = new StatusCounter(runtime, database);

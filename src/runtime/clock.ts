@@ -157,3 +157,9 @@ export async function settledWithin(
   timer.cancel();
   return settled;
 }
+
+export function pause(clock: Pick<Clock, "setTimer">, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  clock.setTimer(ms, resolve);
+  return promise;
+}

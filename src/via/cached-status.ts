@@ -85,7 +85,7 @@ export class CachedStatuses {
       const answer = known === "awaited" ? await latest.first(job, signal) : known;
       if (answer === null) return null;
       const moved = await latest.moved(job, answer, waitMs, signal);
-      return { ok: true, value: this.#status(job, moved) };
+      return moved && { ok: true, value: this.#status(job, moved) };
     } finally {
       leaveWait(projectId);
     }

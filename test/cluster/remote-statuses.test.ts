@@ -85,5 +85,23 @@ test("a request that does not wait leaves no question at the owner, and one whos
   await expect.poll(() => sent.length).toBe(3);
   answer(told(clock, "running"));
   clock.advance(250);
-  expect((await held).atMs).toBeGreaterThan(known.atMs);
+  expect(await held).toMatchObject({ state: "running", atMs: clock.monotonic() - 250 });
+});
+
+test("a request that waits is not given up by a silent owner, nor by one that does not know the job yet", async () => {
+  const { clock, statuses, job, sent, answer } = open();
+  const first = statuses.first(job, signal);
+  await expect.poll(() => sent.length).toBe(1);
+  answer(told(clock, "running"));
+  clock.advance(75);
+  const known = await first;
+  if (known === null) throw new Error("unreachable");
+  const beforeSilence = statuses.moved(job, known, 60_000, signal);
+  clock.advance(11_500);
+  expect(await beforeSilence).toBe("lost");
+  const beforeLoading = statuses.moved(job, known, 40_000, signal);
+  await expect.poll(() => sent.length).toBe(3);
+  answer({ kind: "awaited" });
+  clock.advance(250);
+  expect(await beforeLoading).toBe("lost");
 });

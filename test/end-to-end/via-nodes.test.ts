@@ -86,3 +86,25 @@ test("no question to another node is left in the database once it is answered", 
     expect(left?.["count"]).toBe(0);
   }, 30_000);
 });
+
+test("a status request that waits for a job whose node is killed is told its end by the next owner", async () => {
+  const jobId = await watched("left");
+  await firstFromPolls(jobId);
+  const held = Array.from({ length: 5 }, () => ask(jobId, { prefer: "wait=60" }));
+  await vi.waitFor(async () => {
+    const [open] = await scene.sql`select count(*)::int from inspections where known_state <> ''`;
+    expect(open?.["count"]).toBe(1);
+  }, 30_000);
+  await scene.upstream.polledAgain(jobId, 2);
+  await vi.waitFor(async () => {
+    const [unread] = await scene.sql`select count(*)::int from mailbox`;
+    expect(unread?.["count"]).toBe(0);
+  }, 30_000);
+  await owner.crash();
+  const { length } = scene.upstream.polls(jobId);
+  await scene.upstream.polled(jobId, length + 1);
+  scene.upstream.answer(jobId, pulseAnswer.completed());
+  for (const answer of await Promise.all(held)) {
+    expect(await answer.json()).toMatchObject({ status: "completed" });
+  }
+}, 120_000);

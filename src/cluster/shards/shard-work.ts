@@ -1,7 +1,7 @@
 import type { DeliveryEngine } from "../../delivery/delivery-engine.ts";
 import type { LiveJobs } from "../../intake/live-jobs.ts";
 import type { JobLoader } from "../../polling/job-loader.ts";
-import type { WatchList } from "../../polling/watch/list.ts";
+import type { Poller } from "../../polling/poller.ts";
 import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import type { ClaimedShard, ShardWork } from "./shard-ownership.ts";
 import { SHARD_COUNT } from "../../core/ids/ids.ts";
@@ -10,7 +10,7 @@ import type { Clock } from "../../runtime/clock.ts";
 interface NodeShardWorkOptions {
   readonly shards: OwnedShards;
   readonly jobs: JobLoader;
-  readonly watches: WatchList;
+  readonly poller: Pick<Poller, "watches" | "observed">;
   readonly delivery: DeliveryEngine;
   readonly liveJobs: LiveJobs;
 }
@@ -24,19 +24,20 @@ export class NodeShardWork implements ShardWork {
   }
 
   async claimed(claimed: readonly ClaimedShard[]): Promise<void> {
-    const { shards, jobs, watches, delivery } = this.#options;
+    const { shards, jobs, poller, delivery } = this.#options;
     const unservedMs = new Map(claimed.map((shard) => [shard.shardId, shard.unservedMs]));
     for await (const page of jobs.loadShards([...unservedMs.keys()])) {
       for (const job of page) {
         if (!shards.has(job.shardId)) continue;
-        watches.watch(job, { unservedMs: unservedMs.get(job.shardId) ?? Infinity });
+        poller.watches.watch(job, { unservedMs: unservedMs.get(job.shardId) ?? Infinity });
       }
     }
     delivery.loop.reload();
   }
 
   dropped(shardId: number): void {
-    this.#options.watches.dropShard(shardId);
+    const { watches, observed } = this.#options.poller;
+    for (const id of watches.dropShard(shardId)) observed.release(id);
     this.#options.delivery.loop.outbox.dropShard(shardId);
   }
 
@@ -49,7 +50,7 @@ export class NodeShardWork implements ShardWork {
   }
 
   shareChanged(share: number): void {
-    this.#options.watches.upstreams.setShare(share);
+    this.#options.poller.watches.upstreams.setShare(share);
     this.#options.delivery.loop.outbox.setShare(share);
   }
 }

@@ -44,13 +44,16 @@ export class JobStatuses {
     return known === "awaited" ? null : known;
   }
 
-  /** The first answer that tells another state than `from`, or the latest when the time is over. */
+  /**
+   * The first answer that tells another state than `from`, or the latest when the time is over; `lost`
+   * when this node does not poll the job any more, or has just begun to.
+   */
   async moved(
     job: AskedJob,
     from: ObservedAnswer,
     waitMs: number,
     signal: AbortSignal,
-  ): Promise<ObservedAnswer> {
+  ): Promise<ObservedAnswer | "lost"> {
     const untilMs = this.#clock.monotonic() + waitMs;
     let answer = from;
     for (;;) {
@@ -60,8 +63,13 @@ export class JobStatuses {
       }
       await this.#options.observed.next(job.id, leftMs, signal);
       const known = this.latest(job);
-      if (known === null || known === "awaited") return answer;
+      if (known === "awaited") return "lost";
+      if (known === null) return this.#isHere(job) ? answer : "lost";
       answer = known;
     }
+  }
+
+  #isHere({ shardId, id }: AskedJob): boolean {
+    return this.#options.watches.observe(shardId, id) !== "not_here";
   }
 }

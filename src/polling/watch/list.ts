@@ -211,9 +211,18 @@ export class WatchList {
     if (watch !== null && watch.state !== "ending") this.drop(watch);
   }
 
-  /** Lets go of a shard that another node owns from now on. */
-  dropShard(shardId: number): void {
-    for (const slot of this.#table.ofShard(shardId)) this.drop(this.#at(slot));
+  /**
+   * Lets go of a shard that another node owns from now on.
+   * @returns the jobs that clients ask about
+   */
+  dropShard(shardId: number): string[] {
+    const observedIds: string[] = [];
+    for (const slot of this.#table.ofShard(shardId)) {
+      const watch = this.#at(slot);
+      if (watch.isObserved) observedIds.push(watch.id);
+      this.drop(watch);
+    }
+    return observedIds;
   }
 
   heldIds(shardId: number): PackedUuids {

@@ -103,6 +103,11 @@ export class ObservedAnswers {
     if (entry !== undefined) this.#setAnswer(entry, null);
   }
 
+  /** This node polls a job no longer: ends the waits for its polls. */
+  release(jobRowId: string): void {
+    if (this.#entries.get(jobRowId)?.answer?.isEnding !== true) this.#forget(jobRowId);
+  }
+
   /**
    * A poll was made.
    * @param answer without its content encoding; null when none came that can be kept

@@ -34,6 +34,19 @@ export async function findJob(
   return row ?? null;
 }
 
+const FIND_LIVE = statement((orm, given: Given<{ shardId: number; id: string }>) =>
+  orm
+    .select({ id: jobs.id })
+    .from(jobs)
+    .where(and(eq(jobs.shardId, given.shardId), eq(jobs.id, given.id), IS_LIVE)),
+);
+
+/** Whether a job, by its row, has not ended. */
+export async function isJobLive(database: Database, { shardId, id }: RowKey): Promise<boolean> {
+  const rows = await database.run("find-live-job", (run) => FIND_LIVE(run, { shardId, id }));
+  return rows.length > 0;
+}
+
 export interface WatchedJob {
   readonly shardId: number;
   readonly id: string;
