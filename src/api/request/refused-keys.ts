@@ -12,11 +12,6 @@ const REPORT_EVERY_MS = 60_000;
 /** Addresses that are logged by name each minute; the others are counted. */
 const NAMED_MAX = 20;
 
-interface RefusedKeysOptions {
-  readonly clock: Clock;
-  readonly log: Pick<MessageLog, "warn">;
-}
-
 interface Refusals {
   readonly bucket: TokenBucket;
   unreported: number;
@@ -29,12 +24,12 @@ interface Refusals {
  */
 export class RefusedKeys implements Service {
   readonly #clock: Clock;
-  readonly #log: RefusedKeysOptions["log"];
+  readonly #log: Pick<MessageLog, "warn">;
   readonly #addresses = new Map<string, Refusals>();
   #unreportedOfForgotten = 0;
   #timer: Timer | null = null;
 
-  constructor({ clock, log }: RefusedKeysOptions) {
+  constructor({ clock, log }: { readonly clock: Clock; readonly log: Pick<MessageLog, "warn"> }) {
     this.#clock = clock;
     this.#log = log;
   }

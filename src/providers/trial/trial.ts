@@ -2,7 +2,7 @@ import type { RetryCause, UpstreamTimes } from "../../core/job/observation.ts";
 import { textOfResult } from "../../core/json/raw-result.ts";
 import type { UpstreamResponse } from "../language/read-body.ts";
 import { type AnswerExplanation, explainAnswer, explainResultAnswer } from "./explain.ts";
-import type { Interpretation } from "../answer/interpret.ts";
+import type { AnswerFacts, Interpretation } from "../answer/interpret.ts";
 import type { Provider, ProviderVersion } from "../compile/provider.ts";
 import type { JobReference } from "../language/template.ts";
 import type { SubmissionRequest } from "../submission/recognize.ts";
@@ -18,16 +18,6 @@ export interface Trial extends Omit<AnswerExplanation, "observation"> {
   readonly consequence: string;
 }
 
-/** Facts besides the sample that its interpretation depends on. */
-interface TrialFacts {
-  /** Time since the job was accepted. */
-  readonly ageMs: number;
-  readonly seenBefore: boolean;
-  readonly nowMs: number;
-  /** For responses about several jobs; left out for a sample, of which the first job counts. */
-  readonly jobId?: string;
-}
-
 /**
  * Reads a response as a poll would, and explains how and with what consequence. Changes nothing,
  * never throws.
@@ -36,7 +26,7 @@ export function tryAnswer(
   provider: Provider,
   request: AnsweredRequestKind,
   answer: UpstreamResponse,
-  facts: TrialFacts,
+  facts: Omit<AnswerFacts, "unchanged" | "remembered">,
 ): Trial {
   const explanation =
     request === "status"

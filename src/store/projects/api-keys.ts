@@ -109,15 +109,12 @@ export async function listApiKeys(
   return cutPage(rows, limit);
 }
 
-export interface NewApiKey {
-  readonly id: string;
-  readonly projectId: string;
-  readonly name: string;
+export type NewApiKey = Readonly<
+  Pick<typeof apiKeys.$inferSelect, "id" | "projectId" | "name" | "scopes" | "expiresAtMs">
+> & {
   readonly key: string;
-  readonly scopes: readonly Scope[];
   readonly nowMs: number;
-  readonly expiresAtMs: number | null;
-}
+};
 
 const CREATE = statement(
   (

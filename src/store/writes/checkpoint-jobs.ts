@@ -1,22 +1,18 @@
 import type { Database } from "../db/database.ts";
 import type { PollOutcome } from "../../core/waiting/job-wait.ts";
+import type { LiveJob } from "../jobs/load-jobs.ts";
 import { rowSource } from "../sql/row-source.ts";
 import { WITHOUT_WAITING_FOR_THE_DISK } from "../sql/statement.ts";
 import { timeFrom } from "../sql/time.ts";
 
 /** State that polling has learned of a running job, for display. */
-export interface JobCheckpoint {
-  readonly shardId: number;
-  readonly id: string;
-  readonly status: "pending" | "processing";
-  readonly seen: boolean;
-  readonly pollCount: number;
-  readonly lastPolledAtMs: number | null;
+export type JobCheckpoint = Pick<
+  LiveJob,
+  "shardId" | "id" | "status" | "seen" | "pollCount" | "lastPolledAtMs" | "lastError" | "progress"
+> & {
   /** Outcome of the latest poll; null when this node has not polled the job. */
   readonly lastOutcome: PollOutcome | null;
-  readonly lastError: string | null;
-  readonly progress: string | null;
-}
+};
 
 const INPUT = rowSource("row", {
   shardId: "smallint",
