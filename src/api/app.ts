@@ -204,7 +204,8 @@ class Answering {
     const { method } = done.context.req;
     const durationMs = this.#services.clock.monotonic() - done.startedAtMs;
     this.#services.metrics.recordRequest({ route, method, status: answer.status, durationMs });
-    const fields = { method, route, status: answer.status, durationMs, requestId };
+    const loggedMs = Math.round(durationMs);
+    const fields = { method, route, status: answer.status, durationMs: loggedMs, requestId };
     this.#log(fields, done.error);
     return new Response(bodyOf(answer, method), {
       status: answer.status,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { Hono } from "hono";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { checkedApp } from "../support/checked-app.ts";
 import { readinessOf } from "../../src/core/readiness.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
@@ -228,6 +228,19 @@ describe("every answer", () => {
       { route: "none", method: "GET", status: 404, durationMs: expect.any(Number) },
     ]);
     expect(api.logged).toMatchObject([{ level: "debug" }, { level: "debug" }]);
+  });
+
+  it("every answer is logged with its duration in whole milliseconds", async () => {
+    let nowMs = 0;
+    const monotonic = vi.spyOn(api.services.clock, "monotonic").mockImplementation(() => {
+      nowMs += 0.4;
+      return nowMs;
+    });
+    await open("/nowhere").finally(() => monotonic.mockRestore());
+    expect(api.logged).toMatchObject([
+      { fields: { durationMs: expect.toSatisfy(Number.isInteger) } },
+    ]);
+    expect(api.samples[0]?.durationMs).not.toSatisfy(Number.isInteger);
   });
 
   it("every answer keeps the API key out of the log", async () => {

@@ -120,7 +120,7 @@ export class Writers {
         ),
       onRetry: ({ error, rows, delayMs }: { error: unknown; rows: number; delayMs: number }) =>
         log.warn(
-          { err: error, queue: resource, rows, delayMs },
+          { err: error, queue: resource, rows, delayMs: Math.round(delayMs) },
           "a batch could not be written; retrying",
         ),
     });
