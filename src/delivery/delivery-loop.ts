@@ -39,6 +39,8 @@ const ROOM_INTERVAL_MS = 250;
 const TAKEN_UNRECORDED_MAX = 2000;
 /** Attempts that begin between two looks at the sockets: some milliseconds of work. */
 const BEGUN_PER_TURN_MAX = 32;
+/** Attempts of each project in a millisecond, so that callbacks do not pile up where polls keep the event loop busy. */
+const BEGUN_EACH_PER_MS = 1;
 
 export interface DeliveryLoopOptions extends DelivererOptions {
   /** Tells when deliveries may be due. */
@@ -84,6 +86,7 @@ export class DeliveryLoop implements Service {
     this.#beginnings = new LoopTurns({
       resource: "attempts_beginning",
       begunPerTurnMax: BEGUN_PER_TURN_MAX,
+      guaranteedPerMs: BEGUN_EACH_PER_MS,
       crowd: options.loopCrowd,
     });
     this.outbox = new Outbox(runtime, {

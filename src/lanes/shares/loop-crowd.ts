@@ -25,15 +25,18 @@ const BEGUN_EACH_MAX = 32;
 
 /**
  * Decides how many pieces of work each project may begin while several are at work: one more each time
- * while the event loop is idle for a part of the time, and half as many when it is not. So a project with
- * very much to do takes what the others leave of the loop, and their work begins as soon as it comes. A
- * project that is alone may take the whole loop.
+ * while the event loop is idle for a part of the time, and half as many when it is not, down to what
+ * is guaranteed. So a project with very much to do takes what the others leave of the loop, and their work
+ * begins as soon as it comes. A project that is alone may take the whole loop.
  */
 export class LoopCrowd {
   readonly #meter: LoopMeter;
   #latest: string | null = null;
   #crowdedUntilMs = -Infinity;
-  #each = BEGUN_EACH_INITIAL;
+  /** Pieces that each project may begin, by the idle time of the loop alone. */
+  #allowed = BEGUN_EACH_INITIAL;
+  /** Time between the two latest decisions; null when it says nothing. */
+  #turnMs: number | null = null;
   #decidedAtMs = -Infinity;
   #idleMs = 0;
 
@@ -56,19 +59,32 @@ export class LoopCrowd {
     return false;
   }
 
-  /** Pieces of work that each project may begin until the next decision. */
-  decide(): number {
+  /**
+   * Pieces of work that each project may begin until the next decision.
+   * @param guaranteedPerMs as many in every millisecond, however busy the loop is. Other work, such as polls, may be
+   * the reason why it is busy.
+   */
+  decide(guaranteedPerMs: number): number {
+    this.#update();
+    // A turn of a busy loop is long, so its part is larger.
+    const guaranteed = Math.ceil((this.#turnMs ?? 0) * guaranteedPerMs);
+    return Math.min(BEGUN_EACH_MAX, Math.max(this.#allowed, guaranteed));
+  }
+
+  #update(): void {
     const nowMs = this.#meter.nowMs();
     const elapsedMs = nowMs - this.#decidedAtMs;
-    if (elapsedMs < DECIDED_EVERY_MS) return this.#each;
+    if (elapsedMs < DECIDED_EVERY_MS) return;
     const idleMs = this.#meter.idleMs();
     const isBusy = idleMs - this.#idleMs < elapsedMs * IDLE_SHARE;
     // The time before the first decision, or between two busy periods, says nothing.
-    if (elapsedMs < CROWDED_FOR_MS) {
-      this.#each = isBusy ? Math.max(1, this.#each >> 1) : Math.min(BEGUN_EACH_MAX, this.#each + 1);
+    this.#turnMs = elapsedMs < CROWDED_FOR_MS ? elapsedMs : null;
+    if (this.#turnMs !== null) {
+      this.#allowed = isBusy
+        ? Math.max(1, this.#allowed >> 1)
+        : Math.min(BEGUN_EACH_MAX, this.#allowed + 1);
     }
     this.#decidedAtMs = nowMs;
     this.#idleMs = idleMs;
-    return this.#each;
   }
 }

@@ -8,6 +8,8 @@ export interface LoopTurnsOptions {
   readonly begunPerTurnMax: number;
   /** Decides how much of it each project may begin, if less. */
   readonly crowd?: LoopCrowd | undefined;
+  /** Pieces of work that each project of a crowd may begin in a millisecond at least. */
+  readonly guaranteedPerMs?: number;
 }
 
 /**
@@ -66,10 +68,10 @@ export class LoopTurns {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    const { crowd } = this.#options;
+    const { crowd, guaranteedPerMs = 0 } = this.#options;
     this.#begun = 0;
     this.#begunBy.clear();
-    this.#eachMax = crowd?.isCrowded === true ? crowd.decide() : null;
+    this.#eachMax = crowd?.isCrowded === true ? crowd.decide(guaranteedPerMs) : null;
     if (this.#eachMax === null) setImmediate(this.#beginNext);
     else setTimeout(this.#beginNext, DECIDED_EVERY_MS);
   }

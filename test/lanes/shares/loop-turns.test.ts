@@ -78,19 +78,22 @@ test("whatever the others begin and when, a project waits for a turn of each of 
   );
 });
 
-/** A loop that is idle for a part of the time, as measured every 10 ms. */
+/** A loop that is idle for a part of the time, and has turns of some length: each look at it is a turn later. */
 class FakeLoop {
   readonly #idleShare: () => number;
+  readonly #turnMs: () => number;
   #nowMs = 0;
   #idleMs = 0;
 
-  constructor(idleShare: () => number) {
+  constructor(idleShare: () => number, turnMs: () => number = () => 4) {
     this.#idleShare = idleShare;
+    this.#turnMs = turnMs;
   }
 
   nowMs(): number {
-    this.#nowMs += 10;
-    this.#idleMs += 10 * this.#idleShare();
+    const turnMs = this.#turnMs();
+    this.#nowMs += turnMs;
+    this.#idleMs += turnMs * this.#idleShare();
     return this.#nowMs;
   }
 
@@ -107,20 +110,59 @@ function crowdOn(loop: FakeLoop): LoopCrowd {
   return crowd;
 }
 
+/** The parts of a project in the next decisions. */
+function decide(crowd: LoopCrowd, times: number): number[] {
+  return Array.from({ length: times }, () => crowd.decide(1));
+}
+
 test("in a crowd each project begins less and less while the loop is busy, and more while it is idle", () => {
-  let idleShare = 0;
+  let idleShare = 0.5;
   const crowd = crowdOn(new FakeLoop(() => idleShare));
-  const decide = (times: number): number[] => Array.from({ length: times }, () => crowd.decide());
-  expect(decide(5)).toEqual([4, 2, 1, 1, 1]);
-  idleShare = 0.5;
-  expect(decide(5)).toEqual([2, 3, 4, 5, 6]);
-  expect(decide(100).at(-1)).toBe(32);
+  expect(decide(crowd, 5)).toEqual([4, 5, 6, 7, 8]);
+  expect(decide(crowd, 100).at(-1)).toBe(32);
   idleShare = 0.2;
-  expect(decide(2)).toEqual([16, 8]);
+  expect(decide(crowd, 5)).toEqual([16, 8, 4, 4, 4]);
+  idleShare = 0.5;
+  expect(decide(crowd, 6)).toEqual([4, 4, 4, 5, 6, 7]);
+});
+
+test("however busy other work keeps the loop, each project may begin a piece of work a millisecond", () => {
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.record({
+          turnMs: fc.integer({ min: 4, max: 32 }),
+          idleShare: fc.double({ min: 0, max: 1, noNaN: true }),
+        }),
+        {
+          minLength: 1,
+          maxLength: 200,
+        },
+      ),
+      (turns) => {
+        let turn = { turnMs: 4, idleShare: 0 };
+        const crowd = crowdOn(
+          new FakeLoop(
+            () => turn.idleShare,
+            () => turn.turnMs,
+          ),
+        );
+        crowd.decide(1);
+        for (turn of turns) {
+          const each = crowd.decide(1);
+          expect(each).toBeGreaterThanOrEqual(turn.turnMs);
+          expect(each).toBeLessThanOrEqual(32);
+        }
+      },
+    ),
+  );
 });
 
 test("one project alone is no crowd, and two are one for a second", () => {
-  const loop = new FakeLoop(() => 0);
+  const loop = new FakeLoop(
+    () => 0,
+    () => 10,
+  );
   const crowd = new LoopCrowd(loop);
   for (let piece = 0; piece < 10; piece += 1) crowd.note("loud");
   expect(crowd.isCrowded).toBe(false);
@@ -130,22 +172,35 @@ test("one project alone is no crowd, and two are one for a second", () => {
   expect(looks.lastIndexOf(true)).toBe(98);
 });
 
-test("on a busy loop a flood begins one piece a turn, and another project's work begins at once", async () => {
-  const crowd = crowdOn(new FakeLoop(() => 0));
-  for (let times = 0; times < 5; times += 1) crowd.decide();
-  const turns = new LoopTurns({ resource: "requests", begunPerTurnMax: PER_TURN, crowd });
+test("on a busy loop a flood begins its part of a turn, and another project's work begins at once", async () => {
+  let turnMs = 4;
+  const crowd = crowdOn(
+    new FakeLoop(
+      () => 0,
+      () => turnMs,
+    ),
+  );
+  const part = decide(crowd, 5).at(-1) ?? 0;
+  expect(part).toBe(4);
+  // No decision follows, so the part stays.
+  turnMs = 0;
+  const turns = new LoopTurns({
+    resource: "attempts_beginning",
+    begunPerTurnMax: PER_TURN,
+    guaranteedPerMs: 1,
+    crowd,
+  });
   let begun = 0;
-  const flood = Array.from({ length: 20 }, async () => {
+  const begin = async (): Promise<void> => {
     await turns.begin("loud");
     begun += 1;
-  });
+  };
+  const flood = Array.from({ length: 10_000 }, begin);
   expect(turns.begin("quiet")).toBeNull();
-  await Promise.resolve();
-  await Promise.resolve();
-  expect(begun).toBe(1);
-  await Promise.race(flood.slice(1));
-  expect(begun).toBe(2);
+  await Promise.all(flood.slice(0, part));
+  expect(begun).toBe(part);
+  await flood[part];
+  expect(begun).toBe(2 * part);
   // Its part of this turn as well.
   expect(turns.begin("quiet")).toBeNull();
-  await Promise.all(flood);
 });
