@@ -237,9 +237,10 @@ describe("every answer", () => {
       return nowMs;
     });
     await open("/nowhere").finally(() => monotonic.mockRestore());
-    expect(api.logged).toMatchObject([
-      { fields: { durationMs: expect.toSatisfy(Number.isInteger) } },
-    ]);
+    const whole = {
+      fields: expect.objectContaining({ durationMs: expect.toSatisfy(Number.isInteger) }),
+    };
+    expect(api.logged).toContainEqual(expect.objectContaining(whole));
     expect(api.samples[0]?.durationMs).not.toSatisfy(Number.isInteger);
   });
 
