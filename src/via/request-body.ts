@@ -108,10 +108,13 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return encoding !== undefined || (length !== undefined && Number(length) > 0);
 }
 
-/** A small body that came together with its head, so that no stream is needed; null for any other. */
+/**
+ * A small body that came together with its head, so that no stream is needed; null for any other. Node
+ * calls it `complete` only after those who wait for its bytes have gone on.
+ */
 export function arrivedBody(request: IncomingMessage): Buffer | null {
   const length = Number(request.headers["content-length"] ?? 0);
-  if (length === 0 || !request.complete || request.readableLength !== length) return null;
+  if (length === 0 || request.readableLength !== length) return null;
   return request.read() as Buffer | null;
 }
 
