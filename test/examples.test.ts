@@ -60,7 +60,7 @@ describe("platforms", () => {
     expect(index).toContain(`[\`${example}\`](../examples/${example})`);
   });
 
-  test("have no other page, and examples/ has no receiver that none of them uses", () => {
+  test("the platforms have no other page, and examples/ has no receiver that none of them uses", () => {
     const pages = globSync("docs/platforms/*.md", { cwd: ROOT }).map((page) =>
       basename(page, ".md"),
     );

@@ -36,7 +36,7 @@ describe("GET /v1/events/{id}", () => {
     expect(event.data.result_url).toBeUndefined();
   });
 
-  it("names a large result by its address", async () => {
+  it("an event names a large result by its address", async () => {
     const { id, event } = await eventOf({ result: JSON.stringify("x".repeat(200)) });
     expect(event.data.result_url.split("?")[0]).toBe(`${PUBLIC_URL}/v1/events/${id}/result`);
     const byLink = await follow(event.data.result_url);

@@ -26,7 +26,7 @@ async function tryOut(body: unknown, name?: string): Promise<Json> {
 const DONE = { status: 200, body: { status: "done", output: { pages: 3 } } };
 
 describe("a sample answer", () => {
-  it("and the definition that is tried keep the digits of their numbers", async () => {
+  it("a sample answer and the definition that is tried keep the digits of their numbers", async () => {
     const rule = `{"all":[{"pointer":"/status","eq":7615917337495251231}],"observe":"completed"}`;
     const definition = `${JSON.stringify({ ...exampleSource, rules: undefined }).slice(0, -1)},"rules":[${rule}]}`;
     const tryNumber = (number: string) =>
@@ -218,7 +218,7 @@ describe("a trial that makes no sense is refused", () => {
     expect(api.calls.filter(([call]) => call === "tryLive")).toEqual([]);
   });
 
-  it("at a provider that does not exist", async () => {
+  it("a sample answer for a provider that does not exist is refused", async () => {
     expect((await post({ answer: DONE }, "absent")).status).toBe(404);
   });
 });

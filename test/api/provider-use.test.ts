@@ -31,7 +31,7 @@ async function connect(fields: object = {}): Promise<Json> {
 }
 
 describe("a project's own provider", () => {
-  it("is to be connected to and subscribed at, by the version that is in force", async () => {
+  it("a project's own provider takes connections and subscriptions, by the version that is in force", async () => {
     await putOne();
     await connect();
     const first = await api.subscribe({ provider: name });
@@ -79,7 +79,7 @@ describe("a project's own provider", () => {
     expect(((await again.json()) as Json).id).toBe(first.id);
   });
 
-  it("needs the params that its requests are built from", async () => {
+  it("a subscription at a project's own provider needs the params that its requests are built from", async () => {
     await putOne({ status: { path: "/{params.region}/jobs/{job_id}" } });
     await connect();
     const body = { provider: name, job_id: "a", callback_url: "https://app.example.com/hook" };

@@ -24,7 +24,7 @@ async function create(body: object = { status: "exhausted" }): Promise<Json> {
 }
 
 describe("POST /v1/redeliveries", () => {
-  it("stores what was asked for, in a shard whose owner begins at once", async () => {
+  it("a redelivery is stored as requested, in a shard whose owner begins at once", async () => {
     const nowMs = api.clock.now();
     const redelivery = await create({
       status: "exhausted",
@@ -58,7 +58,7 @@ describe("POST /v1/redeliveries", () => {
     expect(api.calls).toEqual([["begin", { projectId: api.projectId, id: row.id }, 0]]);
   });
 
-  it("takes the default pace, and nothing that is created from now on", async () => {
+  it("a redelivery has the default pace, and takes nothing that is created from now on", async () => {
     const first = await create({ status: "gone" });
     expect(first.deliveries_per_second).toBe(100);
     expect(first.filter.created_before).toBe(first.created_at);
@@ -66,7 +66,7 @@ describe("POST /v1/redeliveries", () => {
     expect(second.filter.created_before).toBe(second.created_at);
   });
 
-  it("waits for the count of a dry run", async () => {
+  it("a dry run waits for its count", async () => {
     expect(await create({ status: "delivered", dry_run: true })).toMatchObject({ dry_run: true });
     expect(api.calls).toEqual([["begin", expect.anything(), 2000]]);
   });
@@ -110,7 +110,7 @@ describe("POST /v1/redeliveries", () => {
 });
 
 describe("GET /v1/redeliveries", () => {
-  it("lists them newest first, page by page", async () => {
+  it("redeliveries are listed newest first, page by page", async () => {
     const made = [await create(), await create(), await create()];
     const first = await api.request("GET", "/v1/redeliveries?limit=2");
     const page: Json = redeliveryPageSchema.parse(await first.json());
@@ -119,7 +119,7 @@ describe("GET /v1/redeliveries", () => {
     expect(await second.json()).toMatchObject({ data: [{ id: made[0].id }], next_cursor: null });
   });
 
-  it("shows one, and is 404 for an unknown id and another project's", async () => {
+  it("a redelivery is shown, and an unknown id or another project's is 404", async () => {
     const { id } = await create();
     expect((await api.request("GET", `/v1/redeliveries/${id}`)).status).toBe(200);
     const key = await api.addKey(["admin"], { projectId: api.uuid() });

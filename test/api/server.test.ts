@@ -199,12 +199,12 @@ it("a client that was refused and does not close is cut off, so that the server 
 });
 
 describe("unusual requests that are accepted:", () => {
-  it("HTTP/1.0 without a host", async () => {
+  it("a request of HTTP/1.0 needs no host", async () => {
     await serve();
     expect(await exchange("GET /nowhere HTTP/1.0\r\n\r\n")).toContain("404 Not Found");
   });
 
-  it("an unknown expectation", async () => {
+  it("a request with an unknown expectation is answered as usual", async () => {
     await serve();
     const answer = await exchange(head(JSON_TYPE, "expect: miracles", "content-length: 2"), "{}");
     expect(answer).toContain("200 OK");
@@ -238,7 +238,7 @@ describe("stop", () => {
     expect(socket.destroyed).toBe(true);
   });
 
-  it("may come more than once", async () => {
+  it("a stop may come more than once", async () => {
     await serve();
     await expect(Promise.all([server.stop(), server.stop()])).resolves.toHaveLength(2);
   });

@@ -55,7 +55,7 @@ it("counts what a project has by status, and nothing of another's", async () => 
   });
 });
 
-it("says that it estimates where there are more rows than are read", async () => {
+it("the statistics say that they are estimates where there are more rows than are read", async () => {
   await api.sql("analyze jobs, subscriptions, deliveries");
   await countProjectStats(api.database, 1);
   const { jobs, subscriptions, deliveries } = await stats();
@@ -119,7 +119,7 @@ describe("the history of the last day", () => {
     expect(minute.total).toMatchObject({ endings: 0, exhausted: 1 });
   });
 
-  it("is a project's own, and covers a day unless it is asked for less", async () => {
+  it("the history is a project's own, and covers a day unless it is asked for less", async () => {
     const other = api.uuid();
     await api.addProject(other, "third");
     const key = await api.addKey(["subscriptions:read"], { projectId: other });
@@ -132,7 +132,7 @@ describe("the history of the last day", () => {
     }
   });
 
-  it("is kept for a day", async () => {
+  it("the history is kept for a day", async () => {
     const projectId = api.uuid();
     const rows = async (): Promise<Json[]> =>
       api.sql("select from project_minutes where project_id = $1", [projectId]);

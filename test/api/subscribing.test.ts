@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 
 describe("POST /v1/subscriptions", () => {
-  it("answers a stored subscription with the documented defaults", async () => {
+  it("a stored subscription has the documented defaults", async () => {
     const body = { job_id: "../admin ✓", callback_url: CALLBACK_URL };
     const response = await api.request("POST", "/v1/subscriptions", { body });
     expect(response.status).toBe(201);
@@ -43,7 +43,7 @@ describe("POST /v1/subscriptions", () => {
     expect({ ...((await read.json()) as Json), warnings: [] }).toEqual(subscription);
   });
 
-  it("tells what to look at although it is stored, singly and in a batch", async () => {
+  it("a subscription that is stored has warnings of what to look at, singly and in a batch", async () => {
     const message = "new.example.com could not be resolved just now";
     const warnings = [{ code: "callback_host_unresolved", message }] as const;
     const check: ApiServices["checkCallbackUrl"] = async (_, text) => ({
@@ -70,7 +70,7 @@ describe("POST /v1/subscriptions", () => {
     ]);
   });
 
-  it("stores everything that was asked for, the secret sealed", async () => {
+  it("everything that was asked for is stored, the secret sealed", async () => {
     const secret = `whsec_${Buffer.alloc(24, 7).toString("base64")}`;
     const subscription = await api.subscribe({
       events: ["job.progress", "job.completed"],
@@ -112,7 +112,7 @@ describe("POST /v1/subscriptions", () => {
     expect(await again.json()).toMatchObject(shown);
   });
 
-  it("gives metadata back digit by digit", async () => {
+  it("metadata comes back digit by digit", async () => {
     const metadata = '{ "n": 12345678901234567890, "x": 1.0, "n": 2e400 , "\\u0000": "\\ud800" }';
     const body = `{"job_id": "a", "metadata": {}, "callback_url": "${CALLBACK_URL}", "metadata": ${metadata}}`;
     const response = await api.request("POST", "/v1/subscriptions", { body });
@@ -124,7 +124,7 @@ describe("POST /v1/subscriptions", () => {
     expect(await again.text()).toContain(`"metadata":${metadata}`);
   });
 
-  it("stores the callback URL as it was parsed and checked", async () => {
+  it("the callback URL is stored as it was parsed and checked", async () => {
     const subscription = await api.subscribe({ callback_url: "https://APP.example.com:443/a b" });
     expect(subscription.callback_url).toBe("https://app.example.com/a%20b");
   });
@@ -144,7 +144,7 @@ describe("POST /v1/subscriptions", () => {
     });
   });
 
-  it("answers 503 with Retry-After when too much waits", async () => {
+  it("a subscription is refused with 503 and Retry-After when too much waits", async () => {
     api.acceptOutcome = { kind: "overloaded" };
     const body = { job_id: "a", callback_url: CALLBACK_URL };
     const response = await api.request("POST", "/v1/subscriptions", { body });

@@ -246,7 +246,7 @@ describe("POST /v1/subscriptions/{id}/poll", () => {
 });
 
 describe("GET /v1/subscriptions/{id}/deliveries", () => {
-  it("lists what the subscription was owed", async () => {
+  it("a subscription's deliveries are listed", async () => {
     const { id } = await api.subscribe();
     const { deliveryId, eventId } = await api.end(id);
     const response = await api.request("GET", `/v1/subscriptions/${id}/deliveries`);

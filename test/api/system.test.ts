@@ -100,7 +100,7 @@ describe("the addresses for operators", () => {
     const shown = async (response: Response | Promise<Response>) =>
       (await (await response).text()).includes("of_tenants");
 
-    it("to this machine alone, unless there is a token", async () => {
+    it("metrics that name tenants are shown to this machine alone, unless there is a token", async () => {
       expect(await shown(scrape())).toBe(false);
       expect(await shown(scrape({ peer: "127.0.0.1" }))).toBe(true);
       expect(await shown(scrape({ peer: "::ffff:127.0.0.1" }))).toBe(true);
@@ -110,7 +110,7 @@ describe("the addresses for operators", () => {
       }
     });
 
-    it("to clients that have the token, and nothing to others", async () => {
+    it("metrics that name tenants are shown to clients that have the token, and nothing to others", async () => {
       const token = "0123456789abcdef";
       const app = checkedApp({ ...api.services, metricsToken: token });
       expect(await shown(scrape({ app, token }))).toBe(true);

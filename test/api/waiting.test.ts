@@ -159,7 +159,7 @@ describe("GET /v1/events/wait", () => {
     return data[0]?.id ?? "";
   }
 
-  it("names the newest event at once when it is newer than the known one, and none otherwise", async () => {
+  it("the newest event is named at once when it is newer than the known one, and none otherwise", async () => {
     expect((await api.request("GET", url(null, 0))).status).toBe(204);
     const first = await recorded();
     api.clock.advance(5);
@@ -170,7 +170,7 @@ describe("GET /v1/events/wait", () => {
     expect((await api.request("GET", url(null, 0))).status).toBe(204);
   });
 
-  it("answers once an event is recorded, the first of a project too, and 204 after the time", async () => {
+  it("a request that waits for an event is answered once one is recorded, the first of a project too, and with 204 after the time", async () => {
     const first = api.request("GET", url(null, 60));
     await untilWaiting(1);
     const id = await recorded();
@@ -200,7 +200,7 @@ describe("GET /v1/events/wait", () => {
     expect((await elsewhere).status).toBe(204);
   });
 
-  it("tells nothing to a key that was revoked while it waited", async () => {
+  it("a key that was revoked while it waited for an event learns nothing", async () => {
     const { id } = await api.subscribe();
     const key = await api.addKey(["subscriptions:read"]);
     const waiting = api.request("GET", url(null, 60), { key });

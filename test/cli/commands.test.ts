@@ -109,7 +109,7 @@ describe("redeliver", () => {
     expect(new Set(callbacks.map(({ webhookId }) => webhookId)).size).toBe(1);
   });
 
-  test("shows on a terminal how far it is, and nothing of that when piped", async () => {
+  test("redeliver shows on a terminal how far it is, and nothing of that when piped", async () => {
     for (const job of ["far-1", "far-2"]) await callBack(job, "/far");
     await receiver.take("/far", 2);
     await gateway.until(

@@ -90,7 +90,7 @@ test("subscribes to each line, says which are refused and why, and a second run 
   expect(await count("first")).toBe(3);
 });
 
-test("takes CSV, and prints JSON for programs", async () => {
+test("import takes CSV, and prints JSON for programs", async () => {
   const file = fileWith(
     "jobs.csv",
     "job_id,inbox,provider,metadata.invoice",
@@ -114,7 +114,7 @@ test("takes CSV, and prints JSON for programs", async () => {
   expect(body.data).toMatchObject([{ inbox: "csv", metadata: { invoice: "17" } }]);
 });
 
-test("shows progress on a terminal, nothing of it when piped, and reads standard input", async () => {
+test("import shows progress on a terminal, nothing of it when piped, and reads standard input", async () => {
   const lines = Array.from({ length: 20 }, (_, index) => `{"job_id":"p${index}"}`).join("\n");
   const args = ["import", "-", "--inbox", "piped"];
   const shown = await runCli(args, env, lines, true);

@@ -95,7 +95,7 @@ test.each([
   expect(urlIn(page)).toBe("");
 });
 
-test("is there for keys that write, lists for admins, and is not there for readers", async () => {
+test("the page of links is there for keys that write, lists for admins, and is not there for readers", async () => {
   await ask("PATCH", "/v1/project", { frame_ancestors: [APP] });
   await make({ shows: "project", value: "", may_redeliver: "", expires_in_s: "600" });
   const all = await admin.open("/console/console-links");

@@ -196,7 +196,7 @@ describe("objects outside a link's scope don't exist for it", () => {
     },
   );
 
-  test("whatever a filter in its address says", async () => {
+  test("objects outside a link's scope don't exist for it, whatever a filter in its address says", async () => {
     const to = await visitor(LIMITS.metadata());
     for (const query of [
       "metadata=customer%3Dother",
@@ -211,7 +211,7 @@ describe("objects outside a link's scope don't exist for it", () => {
     expect((await to.get("subscriptions")).text).toContain("shared");
   });
 
-  test("also when somebody who is signed in opens it", async () => {
+  test("objects outside a link's scope don't exist for it, also when somebody who is signed in opens it", async () => {
     const to = await visitor(LIMITS.subscription());
     await to.browser.signIn(await fixture.api.addKey(["admin"]));
     const page = await to.get(`jobs/${acme.subscription.job.id}`);
@@ -243,7 +243,7 @@ test("a link leads to what it is for, by relative addresses that stay within it"
 });
 
 describe("sending again", () => {
-  test("is offered and done only where the link says so, for what it shows", async () => {
+  test("sending again is offered and done only where the link says so, for what it shows", async () => {
     for (const kind of KINDS) {
       const to = await visitor({ ...LIMITS[kind](), may_redeliver: true });
       const job = acme.subscription.job.id;
@@ -272,7 +272,7 @@ describe("sending again", () => {
     );
   });
 
-  test("is refused to a form of another page", async () => {
+  test("sending again is refused to a form of another page", async () => {
     const to = await visitor({ ...LIMITS.subscription(), may_redeliver: true });
     const another = await visitor({ ...LIMITS.subscription(), may_redeliver: true });
     const path = `jobs/${acme.subscription.job.id}/redeliver`;
@@ -294,7 +294,7 @@ describe("a link ends", () => {
     return status === 403;
   };
 
-  test("with its time", async () => {
+  test("a link ends with its time", async () => {
     const [short, long] = [
       await visitor({ ...LIMITS.subscription(), expires_in_s: 60 }),
       await visitor(LIMITS.subscription()),
@@ -308,7 +308,7 @@ describe("a link ends", () => {
     expect(await isOver(long)).toBe(true);
   });
 
-  test("with the key that made it, and a script reads that at once", async () => {
+  test("a link ends with the key that made it, and a script reads that at once", async () => {
     const maker = await fixture.api.addKey(["admin"]);
     const to = await visitor(LIMITS.subscription(), maker);
     expect(await isOver(to)).toBe(false);
@@ -320,7 +320,7 @@ describe("a link ends", () => {
     expect(read.headers.get("hx-refresh")).toBe("true");
   });
 
-  test("when it is revoked alone, at once on every node, and others are good", async () => {
+  test("a link ends when it is revoked alone, at once on every node, and others are good", async () => {
     const [one, other] = [await linkTo(LIMITS.metadata()), await visitor(LIMITS.metadata())];
     const path = `${new URL(one.url).pathname}jobs/${acme.subscription.job.id}`;
     const elsewhere = fixture.browserAtOtherNode();
@@ -346,7 +346,7 @@ describe("a link ends", () => {
     expect(revoked.map(({ subject }: Json) => subject)).toEqual([one.id]);
   });
 
-  test("with all others of the project, when they are revoked; later ones are good", async () => {
+  test("a link ends with all others of the project when they are revoked; later ones are good", async () => {
     const before = await visitor(LIMITS.project());
     expect(await isOver(before)).toBe(false);
     await ask("DELETE", "/v1/console-links");
@@ -357,7 +357,7 @@ describe("a link ends", () => {
     expect(entry.action).toBe("console_link.created");
   });
 
-  test("and one that was altered never was one", async () => {
+  test("an altered link opens nothing", async () => {
     const { path } = await visitor(LIMITS.subscription());
     const browser = fixture.browser();
     for (const altered of [
@@ -417,7 +417,7 @@ describe("frames", () => {
     expect(response.status).toBe(422);
   });
 
-  test("are set in the form of the project, and links revoked there", async () => {
+  test("frames are set in the form of the project, and links revoked there", async () => {
     const admin = await fixture.signedIn();
     const csrf = await admin.csrf();
     await admin.post("/console/project/change", {
@@ -433,7 +433,7 @@ describe("frames", () => {
 });
 
 describe("POST /v1/console-links", () => {
-  test("shows what it made, notes it without the value, and repeats it for a repeated request", async () => {
+  test("making a link shows it, notes it without the value, and repeats it for a repeated request", async () => {
     const headers = { "idempotency-key": "link-1" };
     const body = { metadata: "customer=acme", may_redeliver: true, expires_in_s: 120 };
     const make = () => fixture.api.request("POST", "/v1/console-links", { body, key, headers });
@@ -475,7 +475,7 @@ describe("POST /v1/console-links", () => {
     expect(problem.errors).toMatchObject([{ pointer }]);
   });
 
-  test("needs a key that sees what the link shows, and may send again", async () => {
+  test("making a link needs a key that sees what the link shows, and may send again", async () => {
     const statusOf = async (scope: Scope, body: object): Promise<number> => {
       const by = await fixture.api.addKey([scope]);
       return (await fixture.api.request("POST", "/v1/console-links", { body, key: by })).status;

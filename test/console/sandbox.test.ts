@@ -35,14 +35,14 @@ test("a project without a connection to the sandbox is told so", async () => {
   expect(page.text).toContain('<option value="failed" selected>');
 });
 
-test("is neither shown nor run for a key that may only read", async () => {
+test("the sandbox is neither shown nor run for a key that may only read", async () => {
   const reader = await fixture.signedIn(["subscriptions:read"]);
   expect(await reader.open("/console/jobs")).not.toContain("./sandbox");
   const token = await reader.csrf();
   expect((await reader.post("/console/sandbox", { csrf: token, ...JOB })).status).toBe(403);
 });
 
-test("is not there where the sandbox is off", async () => {
+test("the panel is not there where the sandbox is off", async () => {
   const { services, app } = fixture.api;
   const api = (...request: Parameters<typeof app.fetch>) => app.fetch(...request);
   const bare = new Console({ ...services, sandbox: null, api });

@@ -69,7 +69,7 @@ describe("a trace that a client gave", () => {
   });
 });
 
-test("without one the subscription is a trace of its own", () => {
+test("without a trace context the subscription is a trace of its own", () => {
   expect(traceHeaders(null, OF, 1)).toEqual({
     traceparent: expect.stringMatching(/^00-019b76da98007034a5b6c7d8e9f00112-8abc0123456789aa-01$/),
   });

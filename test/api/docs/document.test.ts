@@ -58,7 +58,7 @@ describe("the document", () => {
     }
   });
 
-  it("names the problem of every refusal, and every code", () => {
+  it("the document names the problem of every refusal, and every code", () => {
     for (const [path, item] of Object.entries<Json>(document.paths)) {
       for (const { responses } of Object.values<Json>(item)) {
         for (const key of ["4XX", "default"]) {
@@ -82,7 +82,7 @@ describe("the document", () => {
     expect(payload.description).toContain('Default: `"full"`');
   });
 
-  it("names what a union is told apart by, and closes nothing that is answered", () => {
+  it("the document names what a union is told apart by, and closes nothing that is answered", () => {
     for (const { oneOf, discriminator } of eachObject(document)) {
       if (oneOf !== undefined) expect(discriminator, JSON.stringify(oneOf)).toBeDefined();
     }

@@ -21,7 +21,7 @@ const open = (path: string, headers: Record<string, string> = {}) =>
   api.request("GET", path, { key: null, headers });
 
 describe.each(["/docs", "/docs/guides"])("%s", (path) => {
-  it("runs what it has itself, under a nonce of its own each time, and nothing else", async () => {
+  it("a page of the reference runs what it has itself, under a nonce of its own each time, and nothing else", async () => {
     const nonces = new Set<string>();
     for (let time = 0; time < 2; time += 1) {
       const response = await open(path);

@@ -146,7 +146,7 @@ describe("whatever lived and died before", () => {
     );
   }, 60_000);
 
-  test("in the end no node has more than its share, and nothing moves any more", () => {
+  test("whatever lived and died before, in the end no node has more than its share, and nothing moves any more", () => {
     fc.assert(
       fc.property(lives, (given) => {
         const cluster = play(given);

@@ -36,7 +36,7 @@ test("a completed job's callback has the documented shape and the result's own d
   );
 });
 
-test("by reference, a URL takes the place of the result", () => {
+test("in an event by reference, a URL takes the place of the result", () => {
   const { data } = JSON.parse(
     callbackBody(EVENT, ADDRESSEE, "https://ringback.test/v1/events/evt_1/result"),
   );

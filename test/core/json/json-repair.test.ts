@@ -8,7 +8,7 @@ test("numbers that JSON lacks become null, and nothing within a string changes",
   );
 });
 
-test("without one there is nothing to repair", () => {
+test("without a syntax error there is nothing to repair", () => {
   expect(nullNonFinite('{"a":1}')).toBeNull();
   expect(nullNonFinite('{"a":"NaN"}')).toBeNull();
 });

@@ -35,11 +35,11 @@ describe("locateJsonError", () => {
     },
   );
 
-  it("counts lines and columns from one", () => {
+  it("the place of a syntax error counts lines and columns from one", () => {
     expect(locateJsonError('{\n  "a": 1,\n  oops\n}')).toMatchObject({ line: 3, column: 3 });
   });
 
-  it("reads any depth without overflowing the stack", () => {
+  it("the place of a syntax error is found at any depth without overflowing the stack", () => {
     expect(locateJsonError("[".repeat(200_000))).toMatchObject({ position: 200_000 });
   });
 

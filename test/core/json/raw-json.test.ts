@@ -220,12 +220,12 @@ describe("whatever the text is", () => {
 });
 
 describe("compacted JSON", () => {
-  it("has no blanks but those of its strings, and all its digits", () => {
+  it("compacted JSON has no blanks but those of its strings, and all its digits", () => {
     const text = ' {\t"a b" : [ 1.0 , 12345678901234567890 ],\r\n "\\" : " : "c \\\\" , "d":-0 } ';
     expect(compactJson(text)).toBe('{"a b":[1.0,12345678901234567890],"\\" : ":"c \\\\","d":-0}');
   });
 
-  it("is the same however it was spread out", () => {
+  it("compacted JSON is the same however it was spread out", () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.constantFrom(0, 1, 4, "\t"), (value, indent) => {
         expect(compactJson(JSON.stringify(value, null, indent))).toBe(JSON.stringify(value));
@@ -235,7 +235,7 @@ describe("compacted JSON", () => {
 });
 
 describe("splitRawArray", () => {
-  it("keeps the digits and the spaces inside of every item", () => {
+  it("splitting an array keeps the digits and the spaces inside of every item", () => {
     expect(splitRawArray(' [ {"n": 12345678901234567890} , 1.0,"a,]", [1 ,2] ] ')).toEqual([
       '{"n": 12345678901234567890}',
       "1.0",
@@ -244,11 +244,11 @@ describe("splitRawArray", () => {
     ]);
   });
 
-  it("gives nothing for an empty array", () => {
+  it("splitting an empty array gives nothing", () => {
     expect(splitRawArray(" [ \n ] ")).toEqual([]);
   });
 
-  it("gives each item of any array", () => {
+  it("splitting any array gives each item", () => {
     fc.assert(
       fc.property(fc.array(fc.jsonValue()), fc.boolean(), (items, isIndented) => {
         const text = JSON.stringify(items, null, isIndented ? 2 : 0);

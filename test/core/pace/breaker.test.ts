@@ -31,7 +31,7 @@ test("failures within a moment don't open it, however many; going on for long en
   expect(afterFailure(afterSuccess(), limits, 6000).state).toBe("closed");
 });
 
-test("when its time is up one probe may pass, and not before", () => {
+test("one probe may pass an open breaker when its time is up, and not before", () => {
   const open = fail(BREAKER_CLOSED, 3);
   expect(afterTime(open, 999)).toBe(open);
   expect(afterTime(open, 1000).state).toBe("half_open");
@@ -51,12 +51,12 @@ test("each failed probe doubles the time it stays open, up to the limit", () => 
   expect(openMs).toEqual([1000, 2000, 4000, 8000, 8000]);
 });
 
-test("answers to requests sent before it opened don't prolong it", () => {
+test("answers to requests sent before a breaker opened don't prolong it", () => {
   const open = fail(BREAKER_CLOSED, 3, 0);
   expect(fail(open, 10, 500)).toEqual(open);
 });
 
-test("whatever happens, it lets a request through again after a bounded time", () => {
+test("whatever happens, a breaker lets a request through again after a bounded time", () => {
   fc.assert(
     fc.property(fc.array(fc.boolean(), { maxLength: 100 }), (outcomes) => {
       let breaker: Breaker = BREAKER_CLOSED;

@@ -46,7 +46,7 @@ describe("a delivery", () => {
     nowMs: NOW,
   } as const;
 
-  it("waits for whichever is over last, its schedule or its origin", () => {
+  it("a delivery waits for whichever is over last, its schedule or its origin", () => {
     const open = { ...LANE_FREE, breaker: "open", probeAtMs: NOW + 20 } as const;
     const wait = (nextAttemptAtMs: number) =>
       decideDeliveryWait({ ...due, nextAttemptAtMs, lane: open });
@@ -55,7 +55,7 @@ describe("a delivery", () => {
     expect(wait(NOW - 30)).toEqual({ for: "origin_failing", notBeforeMs: NOW + 20 });
   });
 
-  it("waits for the probe that is in progress, whose end is not known", () => {
+  it("a delivery waits for the probe that is in progress, whose end is not known", () => {
     const lane = { ...LANE_FREE, breaker: "half_open" } as const;
     expect(decideDeliveryWait({ ...due, lane })).toEqual({
       for: "origin_failing",
@@ -63,7 +63,7 @@ describe("a delivery", () => {
     });
   });
 
-  it("waits for nothing once it is over", () => {
+  it("a delivery waits for nothing once it is over", () => {
     for (const status of ["delivered", "exhausted", "canceled", "gone", "superseded"] as const) {
       expect(decideDeliveryWait({ ...due, status })).toBeNull();
     }
@@ -81,7 +81,7 @@ describe("a job", () => {
     nowMs: NOW,
   } as const;
 
-  it("waits no less than its connection, whatever its own next poll is", () => {
+  it("a job waits no less than its connection, whatever its own next poll is", () => {
     const pausedUntilMs = NOW + 40_000;
     const lane = { ...LANE_FREE, pausedUntilMs, pauseCause: "rate" } as const;
     expect(decideJobWait({ ...running, lane })).toEqual({
@@ -95,7 +95,7 @@ describe("a job", () => {
     });
   });
 
-  it("is running when a node that has just come to poll it knows nothing but that it was polled", () => {
+  it("a job is running when a node that has just come to poll it knows nothing but that it was polled", () => {
     expect(decideJobWait({ ...running, outcome: null }).for).toBe("job_running");
     expect(decideJobWait({ ...running, outcome: null, pollCount: 0 }).for).toBe("first_poll");
   });

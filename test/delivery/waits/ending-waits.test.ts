@@ -139,7 +139,7 @@ test("a job of this node is looked at seldom, in case that its ending was not he
   expect(statements).toBe(2);
 });
 
-test("while no request waits it does not wake up every round, and soon when one does", async () => {
+test("the look for endings does not wake up every round while no request waits, and soon when one does", async () => {
   await waits.start();
   expect(clock.nextTimerMs).toBeGreaterThan(10_000);
   const row = await subscribedTo("soon");

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { apiKeyForm, newApiKey } from "../../../src/runtime/secrets/api-key.ts";
 
 describe("a new API key", () => {
-  it("has a checksum that fits, and 256 random bits before it", () => {
+  it("a new API key has a checksum that fits, and 256 random bits before it", () => {
     const keys = Array.from({ length: 200 }, newApiKey);
     expect(new Set(keys).size).toBe(200);
     for (const key of keys) {
@@ -12,7 +12,7 @@ describe("a new API key", () => {
     }
   });
 
-  it("is told from rubbish wherever one character was changed, lost or added", () => {
+  it("a new API key is told from rubbish wherever one character was changed, lost or added", () => {
     const key = newApiKey();
     for (let at = "rb_k2_".length; at < key.length; at += 1) {
       const other = key[at] === "a" ? "b" : "a";
@@ -24,7 +24,7 @@ describe("a new API key", () => {
 });
 
 describe("a key from before there were checksums", () => {
-  it("may still be one, also when it begins like a newer one", () => {
+  it("a key from before there were checksums may still be one, also when it begins like a newer one", () => {
     for (let n = 0; n < 200; n += 1) {
       expect(apiKeyForm(`rb_${randomBytes(32).toString("base64url")}`)).toBe("unchecked");
     }
