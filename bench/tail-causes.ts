@@ -120,7 +120,9 @@ function collectedBetween(fromMs: number, toMs: number): number {
 }
 
 function describe(title: string, of: readonly Taken[]): void {
+  if (of.length === 0) return;
   const totalMs = of.reduce((sum, message) => sum + message.totalMs, 0);
+  // The table is all that this script is run for.
   console.log(`\n${of.length} ${title}, ${(totalMs / of.length).toFixed(1)} ms on average`);
   const greatest = of.map(
     ({ causesMs }) => [...causesMs].reduce((a, b) => (b[1] > a[1] ? b : a))[0],

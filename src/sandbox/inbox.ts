@@ -91,7 +91,7 @@ type CallbackVerdict =
   | { readonly verified: false; readonly reason: string };
 
 /**
- * Checks a callback as any receiver would, with the public Standard Webhooks library: the signature
+ * Checks a callback the way receivers do, with the public Standard Webhooks library: the signature
  * of one of the secrets, and a timestamp at most five minutes off (by the machine's clock).
  * @param headers by lower-case name
  */

@@ -70,14 +70,21 @@ test("all who ask about a job share a question, and its answer for a second", as
   expect(statuses.latest(job)).toBe("awaited");
 });
 
-test("a request that does not wait leaves no question at the owner, and one whose wait is over gets the newest answer", async () => {
-  const { clock, statuses, job, sent, answer } = open();
+/** With one question asked, whose answer is that the job runs. */
+async function openKnown() {
+  const opened = open();
+  const { clock, statuses, job, sent, answer } = opened;
   const first = statuses.first(job, signal);
   await expect.poll(() => sent.length).toBe(1);
   answer(told(clock, "running"));
   clock.advance(75);
   const known = await first;
-  if (known === null) throw new Error("unreachable");
+  if (known === null) throw new Error("the owner's answer did not arrive");
+  return { ...opened, known };
+}
+
+test("a request that does not wait leaves no question at the owner, and one whose wait is over gets the newest answer", async () => {
+  const { clock, statuses, job, sent, answer, known } = await openKnown();
   expect(await statuses.moved(job, known, 0, signal)).toBe(known);
   expect(sent.length).toBe(1);
   const held = statuses.moved(job, known, 3_000, signal);
@@ -89,13 +96,7 @@ test("a request that does not wait leaves no question at the owner, and one whos
 });
 
 test("a request that waits is not given up by a silent owner, nor by one that does not know the job yet", async () => {
-  const { clock, statuses, job, sent, answer } = open();
-  const first = statuses.first(job, signal);
-  await expect.poll(() => sent.length).toBe(1);
-  answer(told(clock, "running"));
-  clock.advance(75);
-  const known = await first;
-  if (known === null) throw new Error("unreachable");
+  const { clock, statuses, job, sent, answer, known } = await openKnown();
   const beforeSilence = statuses.moved(job, known, 60_000, signal);
   clock.advance(11_500);
   expect(await beforeSilence).toBe("lost");

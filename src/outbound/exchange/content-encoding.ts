@@ -102,6 +102,7 @@ function firstMember(body: Buffer, limit: OutputLimit): Buffer | null {
   const start = isGzip(body) ? endOfGzipHeader(body) : body.length;
   try {
     const options = { ...limit, info: true } as const;
+    // The types of Node know only the result without `info`.
     const { buffer, engine } = inflateRawSync(body.subarray(start), options) as unknown as {
       readonly buffer: Buffer;
       readonly engine: { readonly bytesWritten: number };
