@@ -116,12 +116,12 @@ async function watch(
 ): Promise<Redelivery> {
   let redelivery = begun;
   try {
-    while (redelivery.state === "running") {
+    for (;;) {
       out.progress(`${redelivery.matched} found, ${redelivery.redelivered} sent again …`);
+      if (redelivery.state !== "running") return redelivery;
       await sleep(LOOK_MS, undefined, { signal });
       redelivery = await ringback.redeliveries.get(begun.id, { signal });
     }
-    return redelivery;
   } catch (error) {
     if (signal.aborted) out.note(`It goes on without this command: ${begun.id}`);
     throw error;
