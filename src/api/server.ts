@@ -52,10 +52,6 @@ export interface HttpServerOptions {
   readonly connections: ClientConnectionsOptions;
 }
 
-interface InProgress extends Slotted {
-  readonly response: ServerResponse;
-}
-
 /** The listener. Input too malformed to become a request is answered with a problem here. */
 export class HttpServer implements Service {
   readonly #runtime: Pick<Runtime, "clock">;
@@ -66,7 +62,7 @@ export class HttpServer implements Service {
   #stopped: Promise<void> | null = null;
   #isDraining = false;
   /** Responses that are not sent yet. */
-  readonly #inProgress = new SlotSet<InProgress>();
+  readonly #inProgress = new SlotSet<Slotted & { readonly response: ServerResponse }>();
   #lastRequestAt = -Infinity;
 
   constructor(runtime: Pick<Runtime, "clock">, options: HttpServerOptions) {

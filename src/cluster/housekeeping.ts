@@ -1,7 +1,5 @@
-import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Runtime, Service } from "../runtime/runtime.ts";
 import { Repeater } from "../runtime/repeater.ts";
-import type { Database } from "../store/db/database.ts";
 import { forgetAuditEntries } from "../store/projects/audit-log.ts";
 import { forgetConsoleLinks } from "../store/projects/console-links.ts";
 import { forgetProjectMinutes } from "../store/projects/project-minutes.ts";
@@ -12,18 +10,14 @@ import { forgetInspections } from "../store/inspections.ts";
 import { forgetLaneStates } from "../store/lane-states.ts";
 import { forgetOldInboxes } from "../store/inboxes/manage-inboxes.ts";
 import { forgetDeadNodes } from "../store/nodes.ts";
-import { Retention } from "./retention.ts";
+import { Retention, type RetentionOptions } from "./retention.ts";
 
 const INTERVAL_MS = 60_000;
 const STATEMENTS_PER_ROUND_MAX = 20;
 const AUDIT_INTERVAL_MS = 3_600_000;
 const AUDIT_ENTRIES_PER_PROJECT_MAX = 100_000;
 
-interface HousekeepingOptions {
-  readonly database: Database;
-  readonly shards: Pick<OwnedShards, "list" | "has">;
-  /** How long finished rows are kept. */
-  readonly keptForMs: number;
+interface HousekeepingOptions extends RetentionOptions {
   /** How long entries of the audit log are kept. */
   readonly auditKeptForMs: number;
 }

@@ -33,7 +33,7 @@ const REMOVALS: readonly {
   { table: "redeliveries", remove: removeRedeliveries },
 ];
 
-interface RetentionOptions {
+export interface RetentionOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   /** How long finished jobs are kept after their last activity. */

@@ -29,10 +29,10 @@ export class WatchedStatuses {
   readonly #stopping = new AbortController();
 
   constructor(runtime: Runtime, options: WatchedStatusesOptions) {
-    const { watches } = options.poller;
+    const { watches, observed } = options.poller;
     this.#clock = runtime.clock;
     this.#options = options;
-    this.#local = new JobStatuses(runtime.clock, options.poller);
+    this.#local = new JobStatuses(runtime.clock, watches, observed);
     this.#remote = new RemoteStatuses(runtime, { ...options, watches, local: this.#local });
   }
 

@@ -74,13 +74,11 @@ async function run(request: ActionRequest, sandbox: Sandbox): Promise<ConsoleRep
   }
 }
 
-interface Run {
-  readonly run: string;
-  readonly subscription: string;
-}
-
 /** Submits the job and subscribes to it; a text is the reason why that was not done. */
-async function start({ api, form, nowMs }: ActionRequest, sandbox: Sandbox): Promise<Run | string> {
+async function start(
+  { api, form, nowMs }: ActionRequest,
+  sandbox: Sandbox,
+): Promise<{ readonly run: string; readonly subscription: string } | string> {
   const result = (form.get("result") ?? "").trim();
   if (result !== "" && !isJson(result)) return "The result is not valid JSON.";
   const submission = sandbox.submit(jobOf(form, result));

@@ -52,18 +52,11 @@ export function partsOfSigningKey(secret: string): SigningKeyParts {
   return { seed: bytes.subarray(0, HALF_BYTES), publicKey: bytes.subarray(HALF_BYTES) };
 }
 
-/** A JSON Web Key (RFC 8037). */
-interface PublicJwk {
-  readonly kty: "OKP";
-  readonly crv: "Ed25519";
-  readonly use: "sig";
-  readonly alg: "EdDSA";
-  readonly kid: string;
-  readonly x: string;
-}
-
-/** @param publicKey `whpk_…` */
-export function jwkOfSigningKey(publicKey: string, kid: string): PublicJwk {
+/**
+ * A JSON Web Key (RFC 8037).
+ * @param publicKey `whpk_…`
+ */
+export function jwkOfSigningKey(publicKey: string, kid: string) {
   const x = Buffer.from(publicKey.slice(PUBLIC_PREFIX.length), "base64").toString("base64url");
-  return { kty: "OKP", crv: "Ed25519", use: "sig", alg: "EdDSA", kid, x };
+  return { kty: "OKP", crv: "Ed25519", use: "sig", alg: "EdDSA", kid, x } as const;
 }

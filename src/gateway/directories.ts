@@ -36,7 +36,7 @@ export class Directories {
   constructor(runtime: Runtime, options: DirectoriesOptions) {
     const { database, signals } = options;
     const { health } = database;
-    this.apiKeys = new ApiKeyDirectory(runtime, { database, changes: signals.apiKeys });
+    this.apiKeys = new ApiKeyDirectory(runtime, database, signals.apiKeys);
     this.projects = new ProjectDirectory(runtime, { ...options, changes: signals.projects });
     this.providers = new ProviderDirectory(runtime, {
       changes: signals.providers,

@@ -141,7 +141,7 @@ function buildResolver(
     {
       turns,
       files: new ResolverFiles({ clock }),
-      ask: dnsQuery({ clock, servers: config.nameServers }),
+      ask: dnsQuery(clock, config.nameServers),
       askSystem: async (host) => {
         const answers = await askSystem(host, { all: true });
         return answers.map(({ address }) => address);

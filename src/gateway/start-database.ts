@@ -55,7 +55,7 @@ export async function startDatabase(
     await retry("leases of earlier processes", () => endAllLeases(database));
   await retry("database connections", () => database.openConnections());
   await retry("time of the database", () => setByDatabase(clock, database));
-  const monitor = new DatabaseMonitor({ database, clock, log });
+  const monitor = new DatabaseMonitor({ clock, log }, database);
   await monitor.start();
   started.push(() => monitor.stop());
   return database;

@@ -72,12 +72,6 @@ const TIMER_DELAY_MS_MAX = 2 ** 31 - 1;
  */
 const STEP_MS_MIN = 1000;
 
-interface Sources {
-  /** This machine's clock in epoch milliseconds. */
-  readonly wall: () => number;
-  readonly monotonic: () => number;
-}
-
 /**
  * The database's time: the monotonic clock plus an offset, which is this machine's until the first
  * reading. Setting the machine's clock therefore changes nothing, and nodes whose clocks differ
@@ -90,7 +84,14 @@ export class SystemClock implements DatabaseClock {
   #isSet = false;
   #latestMs = 0;
 
-  constructor({ wall, monotonic }: Sources) {
+  /** @param sources the machine's clock in epoch milliseconds, and one that is never set */
+  constructor({
+    wall,
+    monotonic,
+  }: {
+    readonly wall: () => number;
+    readonly monotonic: () => number;
+  }) {
     this.#wall = wall;
     this.#monotonic = monotonic;
     this.#offsetMs = wall() - monotonic();

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { z } from "zod";
-import { startTemporaryGateway } from "./temporary-gateway.ts";
+import { startTemporaryGateway, type TemporaryGateway } from "./temporary-gateway.ts";
 
 /*
  * The whole loop, once: submit a job to the sandbox, subscribe to it, wait for the callback, show
@@ -14,13 +14,8 @@ const LOOP_MS_MAX = 45_000;
 const LOOK_INTERVAL_MS = 100;
 const ANSWER_MS_MAX = 5000;
 
-/** Where the loop runs. */
-interface DemoGateway {
-  readonly url: string;
-  readonly apiKey: string;
-  /** Stops it if the demo started it. */
-  stop(): Promise<void>;
-}
+/** Where the loop runs. Stopping it does nothing unless the demo started it. */
+type DemoGateway = Omit<TemporaryGateway, "pid">;
 
 const submittedSchema = z.object({ job_id: z.string() });
 const subscribedSchema = z.object({ id: z.string() });

@@ -143,14 +143,8 @@ where held.shard_ids is not null or ${nodes.leaseExpiresAtMs} > now()
 `,
 );
 
-interface ViewRow extends Omit<ClusterRow, "shardIds" | "identity"> {
-  readonly isKnown: boolean;
-  readonly shardIds: string;
-  readonly host: string;
-  readonly machine: string | null;
-  readonly pid: number;
-  readonly pidStart: string | null;
-}
+type ViewRow = Omit<ClusterRow, "shardIds" | "identity"> &
+  ProcessIdentity & { readonly isKnown: boolean; readonly shardIds: string };
 
 /** The state of the cluster: every live node, and every shard. */
 export async function viewCluster(database: Database): Promise<ClusterRow[]> {

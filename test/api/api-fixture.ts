@@ -143,17 +143,15 @@ export class ApiFixture {
     this.limits.measuredBy("database_calls", (projectId) => this.database.callsOf(projectId));
     this.apiKeys = this.keyDirectory();
     const { database, clock } = this;
-    this.endingWaits = new EndingWaits(testRuntime({ clock }), {
-      database,
-      shards: { has: () => false },
-    });
+    const shards = { has: () => false };
+    this.endingWaits = new EndingWaits(testRuntime({ clock }), database, shards);
     this.eventWaits = new EventWaits(testRuntime({ clock }), database);
     const runtime = testRuntime({ clock });
     this.inboxes = new InboxDirectory(runtime, this.limits);
-    this.consumerClaims = new ConsumerClaims(runtime, { database, nodeId: this.uuid() });
+    this.consumerClaims = new ConsumerClaims(runtime, database, this.uuid());
     this.inboxFeed = new InboxFeed(runtime, {
       database,
-      shards: { has: () => false },
+      shards,
       inlineResultBytesMax: INLINE_RESULT_BYTES_MAX,
       claims: this.consumerClaims,
     });
@@ -177,9 +175,7 @@ export class ApiFixture {
   /** As another node would have it. */
   keyDirectory(): ApiKeyDirectory {
     const log = createLog({ level: "silent", format: "json" });
-    return new ApiKeyDirectory(testRuntime({ clock: this.clock, log }), {
-      database: this.database,
-    });
+    return new ApiKeyDirectory(testRuntime({ clock: this.clock, log }), this.database);
   }
 
   /** Sends a request with the admin key, or with the one given; an object goes as JSON. */

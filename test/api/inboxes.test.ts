@@ -217,7 +217,7 @@ describe("GET /v1/inboxes/{name}/messages", () => {
     }
     expect((await read("?consumer=another")).data).toEqual([]);
     const { database, clock } = api;
-    const elsewhere = new ConsumerClaims(testRuntime({ clock }), { database, nodeId: api.uuid() });
+    const elsewhere = new ConsumerClaims(testRuntime({ clock }), database, api.uuid());
     const consumer = { projectId: api.projectId, name: "orders", consumer: "worker" };
     await lease(api.consumerClaims.nodeId, 12_000);
     expect(await elsewhere.claim(database, consumer)).toBeNull();

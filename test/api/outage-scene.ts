@@ -41,7 +41,7 @@ export async function openOutageScene() {
     log: silent,
   });
   await database.openConnections();
-  const monitor = new DatabaseMonitor({ database, clock, log: silent });
+  const monitor = new DatabaseMonitor({ clock, log: silent }, database);
   const writers = openWriters(database, { clock });
   const watched: string[] = [];
   const acceptor = new Acceptor(testRuntime({ clock, uuids, log: silent }), {
@@ -57,7 +57,7 @@ export async function openOutageScene() {
   const app = checkedApp({
     ...api.services,
     database,
-    apiKeys: new ApiKeyDirectory(testRuntime({ clock, log: silent }), { database }),
+    apiKeys: new ApiKeyDirectory(testRuntime({ clock, log: silent }), database),
     acceptor,
     readiness: () => readinessOf({ ...READY, database: database.health.condition }),
   });

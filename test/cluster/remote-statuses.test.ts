@@ -21,7 +21,7 @@ function open() {
     transaction: () => Promise.reject(new Error("A question takes no transaction.")),
   };
   const watches = { observe: () => "not_here" as const, pollNow: () => {}, projectOf: () => null };
-  const local = new JobStatuses(clock, { watches, observed: new ObservedAnswers(clock) });
+  const local = new JobStatuses(clock, watches, new ObservedAnswers(clock));
   const send = (_: string, keys: readonly { readonly id: string }[]) => {
     sent.push(...keys.map(({ id }) => id));
     return Promise.resolve();

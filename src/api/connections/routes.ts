@@ -169,7 +169,7 @@ function change(services: ApiServices): Route {
       const found = await findConnection(database, key);
       if (found === null) return notFound("connection", publicId("connection", id));
       const provider = await findProvider(services, projectId, found.provider);
-      const refusal = changeRefusal({ found, body, provider, projectId }, services);
+      const refusal = changeRefusal(found, body, { provider, projectId }, services);
       if (refusal !== null) return refusal;
       const badPlace = await callbackRefusal(projectId, body.callback_url, services);
       if (badPlace !== null) return badPlace;
@@ -256,20 +256,17 @@ function remove(services: ApiServices): Route {
   });
 }
 
-interface Change {
-  readonly found: ConnectionRecord;
-  readonly body: ConnectionChangeBody;
-  readonly provider: Provider | null;
-  readonly projectId: string;
-}
-
-function changeRefusal(change: Change, services: ApiServices): Refusal | null {
-  const { found, body, provider } = change;
+function changeRefusal(
+  found: ConnectionRecord,
+  body: ConnectionChangeBody,
+  { provider, projectId }: { readonly provider: Provider | null; readonly projectId: string },
+  services: ApiServices,
+): Refusal | null {
   if (body.base_url === undefined && body.credential === undefined) return null;
-  if (provider === null) return unknownProvider(services, change.projectId);
+  if (provider === null) return unknownProvider(services, projectId);
   const problem = connectionProblem(
     {
-      projectId: change.projectId,
+      projectId,
       provider,
       baseUrl: body.base_url === undefined ? found.baseUrl : body.base_url,
       credential: body.credential,

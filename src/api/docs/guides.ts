@@ -4,12 +4,6 @@ import { basename } from "node:path";
 /** The same from the source and from the built package. */
 const FOLDER = new URL("../../../docs/guides/", import.meta.url);
 
-interface Guide {
-  readonly name: string;
-  readonly title: string;
-  readonly markdown: string;
-}
-
 /**
  * The guides of this release as a document without operations, which the documentation page shows as it
  * shows the API: with navigation and search.
@@ -28,7 +22,7 @@ export function guidesDocument(version: string): string {
   });
 }
 
-function readGuide(file: string): Guide {
+function readGuide(file: string) {
   const markdown = readFileSync(new URL(file, FOLDER), "utf8");
   const name = basename(file, ".md");
   const [, title = name] = /^# (.*)$/m.exec(markdown) ?? [];

@@ -6,18 +6,24 @@ import { countStored, type StoredLimitName } from "../../store/sql/stored-counts
 import { refused } from "./problem.ts";
 import type { Refusal } from "../../core/problem.ts";
 
-interface AtLimit {
-  readonly projectId: string;
-  readonly name: ProjectLimitName;
-  readonly code: ProblemCode;
-  /** Which limit the project has reached, and what to do about it. */
-  readonly detail: string;
-  readonly retryAfterS?: number;
-}
-
 /** Refuses a request because its project has reached one of its limits, and counts the refusal. */
-export function limitRefusal(limits: ProjectLimits, at: AtLimit): Refusal {
-  const { projectId, name, code, detail, retryAfterS } = at;
+export function limitRefusal(
+  limits: ProjectLimits,
+  {
+    projectId,
+    name,
+    code,
+    detail,
+    retryAfterS,
+  }: {
+    readonly projectId: string;
+    readonly name: ProjectLimitName;
+    readonly code: ProblemCode;
+    /** Which limit the project has reached, and what to do about it. */
+    readonly detail: string;
+    readonly retryAfterS?: number;
+  },
+): Refusal {
   limits.refused(name);
   return refused(code, detail, {
     extensions: { limit: name, allowed: limits.allowed(projectId, name) },

@@ -1,6 +1,6 @@
 import type { z } from "@hono/zod-openapi";
 import type { ProblemCode } from "../../core/error-codes.ts";
-import type { Page } from "../../store/sql/page.ts";
+import type { Page, PageQuery } from "../../store/sql/page.ts";
 import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
 import { jsonAnswer, pageAnswer } from "./answer.ts";
 import type { Refusal } from "../../core/problem.ts";
@@ -30,12 +30,7 @@ type ListSpec<Query extends PagedQuery, Row> = Omit<
   readonly schema: z.ZodType;
   readonly problems?: readonly ProblemCode[];
   readonly find: (
-    wanted: {
-      readonly projectId: string;
-      /** Null for the first page. */
-      readonly beforeId: string | null;
-      readonly limit: number;
-    },
+    wanted: PageQuery,
     request: RouteRequest<Query, undefined>,
   ) => Promise<Page<Row> | Refusal>;
   /** The rows as JSON texts. */

@@ -152,5 +152,5 @@ async function definitionIn(
 function liveLines({ asked, failure, steps, consequence }: ProviderTrial): string[] {
   const request = asked === null ? [] : [`${asked.method} ${asked.url}`];
   if (steps === null) return [...request, failure ?? "No answer came.", consequence];
-  return [...request, ...trialLines({ steps, consequence })];
+  return [...request, ...trialLines(steps, consequence)];
 }

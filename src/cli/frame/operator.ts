@@ -4,18 +4,11 @@ import { type Cli, CliError, EXIT, type ExitCode } from "./cli.ts";
 import { Output } from "./output.ts";
 import { type CommonFlags, printFailure } from "./run.ts";
 
-/** Runs the operator's commands with the gateway's own settings and log. */
-interface OperatorRun {
-  readonly cli: Cli;
-  readonly config: Config;
-  readonly log: Log;
-  readonly out: Output;
-}
-
 const NODE_MAJOR_MIN = 24;
 
 /**
- * Runs a command on the settings of the environment, which are all checked before it begins.
+ * Runs an operator's command with the gateway's own log, on the settings of the environment, which are
+ * all checked before it begins.
  */
 export async function runOperator(
   cli: Cli,
@@ -32,7 +25,12 @@ export async function runOperator(
     /** The command, to be shown with a Node that will do. */
     readonly command: string;
   },
-  work: (run: OperatorRun) => Promise<ExitCode>,
+  work: (run: {
+    readonly cli: Cli;
+    readonly config: Config;
+    readonly log: Log;
+    readonly out: Output;
+  }) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const out = new Output(cli, { isJson: flags.json === true });
   const tooOld = refusedNode(command);

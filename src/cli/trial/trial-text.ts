@@ -1,15 +1,12 @@
 import type { AnswerExplanation } from "../../providers/trial/explain.ts";
 
-/** How an answer was read, as the API and a trial of files have it. */
-interface ShownTrial {
-  readonly steps: Omit<AnswerExplanation, "observation"> & {
+/** A trial step by step, for a person: how an answer was read, as the API and a trial of files have it. */
+export function trialLines(
+  trial: Omit<AnswerExplanation, "observation"> & {
     readonly observation: Readonly<Record<string, unknown>>;
-  };
-  readonly consequence: string;
-}
-
-/** A trial step by step, for a person. */
-export function trialLines({ steps: trial, consequence }: ShownTrial): string[] {
+  },
+  consequence: string,
+): string[] {
   const { http_status: status, body, rules, extracted, steps, observation } = trial;
   const content = body.is_json ? "JSON" : `not read as JSON: ${body.why}`;
   return [

@@ -71,7 +71,7 @@ export async function tryProvider(options: TryOptions): Promise<TryOutcome> {
   const facts = { ageMs, seenBefore, nowMs: systemClock.now() };
   const { consequence, observation, ...steps } = tryAnswer(provider, request, read.answer, facts);
   const tried = { steps: { ...steps, observation: shownObservation(observation) }, consequence };
-  const text = [good, ...read.notes, "", ...trialLines(tried)].join("\n");
+  const text = [good, ...read.notes, "", ...trialLines(tried.steps, consequence)].join("\n");
   return { code: 0, text, json: { valid: true, provider: provider.name, ...tried } };
 }
 

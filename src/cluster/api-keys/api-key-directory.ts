@@ -26,12 +26,6 @@ const UNKNOWN_MAX = 5_000;
 const ADDRESSES_MAX = 20_000;
 const LOOKUP_DEADLINE_MS = 5_000;
 
-interface ApiKeyDirectoryOptions {
-  /** Signals that API keys may have changed. */
-  readonly changes?: ChangeSignal | undefined;
-  readonly database: Pick<PooledDatabase, "run" | "transaction" | "within">;
-}
-
 /**
  * The API keys of all projects in memory, by hash, kept fresh on every node: a valid key needs no
  * database, and a revoked one is refused within a second. A key that is not in memory may have been
@@ -40,7 +34,8 @@ interface ApiKeyDirectoryOptions {
  */
 export class ApiKeyDirectory extends Refresher<KnownApiKey> {
   readonly #runtime: Runtime;
-  readonly #options: ApiKeyDirectoryOptions;
+  readonly #database: Pick<PooledDatabase, "run" | "transaction" | "within">;
+  readonly #changes: ChangeSignal | undefined;
   readonly #known = new SharedCache<{
     readonly key: KnownApiKey;
     readonly readAtMs: number;
@@ -52,23 +47,28 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
   readonly #lookups = new KeyLookups((keyHashes) => this.#findAll(keyHashes));
   #refreshedAtMs = -Infinity;
 
-  constructor(runtime: Runtime, options: ApiKeyDirectoryOptions) {
+  /** @param changes signals that API keys may have changed */
+  constructor(
+    runtime: Runtime,
+    database: Pick<PooledDatabase, "run" | "transaction" | "within">,
+    changes?: ChangeSignal,
+  ) {
     super(runtime, {
       name: "refresh API keys",
-      changes: options.changes,
+      changes,
       load: (changedSinceMs) => this.#load(changedSinceMs),
       take: (key) => this.take(key),
     });
     this.#runtime = runtime;
-    this.#options = options;
+    this.#database = database;
+    this.#changes = changes;
   }
 
   /** The key from memory, including expired and revoked ones; null when it is not in memory. */
   find(keyHash: string): KnownApiKey | null {
     const remembered = this.#known.get(keyHash);
     if (remembered === undefined) return null;
-    const { changes } = this.#options;
-    const unchangedAsOfMs = changes?.unchangedAsOfMs ?? -Infinity;
+    const unchangedAsOfMs = this.#changes?.unchangedAsOfMs ?? -Infinity;
     const believedFromMs = Math.max(remembered.readAtMs, this.#refreshedAtMs, unchangedAsOfMs);
     const isBelieved = believedFromMs + BELIEVED_FOR_MS > this.#runtime.clock.monotonic();
     return isBelieved ? remembered.key : null;
@@ -106,21 +106,19 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
 
   async #load(changedSinceMs: number): Promise<readonly KnownApiKey[]> {
     const { clock } = this.#runtime;
-    const { database } = this.#options;
     const startedAtMs = clock.monotonic();
     const keys =
       changedSinceMs === 0
-        ? (await loadUsableApiKeys(database, KEYS_MAX)).toReversed()
-        : await loadChangedApiKeys(database, changedSinceMs);
+        ? (await loadUsableApiKeys(this.#database, KEYS_MAX)).toReversed()
+        : await loadChangedApiKeys(this.#database, changedSinceMs);
     this.#refreshedAtMs = startedAtMs;
     return keys;
   }
 
   async #findAll(keyHashes: readonly string[]): Promise<ReadonlyMap<string, KnownApiKey>> {
-    const { database } = this.#options;
     // Has its own deadline, since several requests may wait for it.
     const keys = await withDeadline(this.#runtime.clock, LOOKUP_DEADLINE_MS, (deadline) =>
-      findApiKeys(database.within(deadline), keyHashes),
+      findApiKeys(this.#database.within(deadline), keyHashes),
     );
     const found = new Map(keys.map((key) => [key.keyHash, key]));
     for (const key of keys) this.take(key);

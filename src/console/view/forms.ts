@@ -48,16 +48,11 @@ export function confirmButton(
   </details>`;
 }
 
-interface Option {
-  readonly value: string;
-  readonly text: string;
-}
-
 /** A choice of a filter; the first option is for all. */
 export function select(
   name: string,
   label: string,
-  options: readonly Option[],
+  options: readonly { readonly value: string; readonly text: string }[],
   chosen: string,
 ): Markup {
   return html`<label>

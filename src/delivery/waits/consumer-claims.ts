@@ -11,11 +11,6 @@ import { QueueFullError } from "../../store/writes/group-commit.ts";
 export const UNRELEASED_MAX = 10_000;
 const RETRIES_PER_ROUND_MAX = 100;
 
-interface ConsumerClaimsOptions {
-  readonly database: Database;
-  readonly nodeId: string;
-}
-
 /** Gives back a claim. Never rejects. */
 export type Release = () => Promise<void>;
 
@@ -26,7 +21,8 @@ export type Release = () => Promise<void>;
  */
 export class ConsumerClaims {
   readonly #runtime: Pick<Runtime, "clock" | "log" | "uuids">;
-  readonly #options: ConsumerClaimsOptions;
+  readonly #database: Database;
+  readonly nodeId: string;
   /** Called when claims wait to be given back. */
   onUnreleased: () => void = () => {};
   readonly #held = new Set<string>();
@@ -36,13 +32,14 @@ export class ConsumerClaims {
     { readonly of: ConsumerName; readonly readerId: string }
   >();
 
-  constructor(runtime: Pick<Runtime, "clock" | "log" | "uuids">, options: ConsumerClaimsOptions) {
+  constructor(
+    runtime: Pick<Runtime, "clock" | "log" | "uuids">,
+    database: Database,
+    nodeId: string,
+  ) {
     this.#runtime = runtime;
-    this.#options = options;
-  }
-
-  get nodeId(): string {
-    return this.#options.nodeId;
+    this.#database = database;
+    this.nodeId = nodeId;
   }
 
   /** Whether a request at this node reads for the consumer. */
@@ -67,11 +64,10 @@ export class ConsumerClaims {
     }
     this.#held.add(key);
     const { clock, uuids } = this.#runtime;
-    const { nodeId } = this.#options;
     const nowMs = clock.now();
     const readerId = uuids(nowMs, 0);
     try {
-      const by = { newId: uuids(nowMs, 0), readerId, nodeId, nowMs };
+      const by = { newId: uuids(nowMs, 0), readerId, nodeId: this.nodeId, nowMs };
       const isClaimed = await claimConsumer(database, of, by);
       if (isClaimed) {
         this.#unreleased.delete(key);
@@ -92,12 +88,11 @@ export class ConsumerClaims {
    * next time.
    */
   async retry(): Promise<void> {
-    const { database, nodeId } = this.#options;
     for (const [key, unreleased] of [...this.#unreleased].slice(0, RETRIES_PER_ROUND_MAX)) {
       const { of, readerId } = unreleased;
       const isLatest = (): boolean => this.#unreleased.get(key) === unreleased;
       try {
-        await releaseConsumer(database, of, { readerId, nodeId });
+        await releaseConsumer(this.#database, of, { readerId, nodeId: this.nodeId });
         if (isLatest()) this.#unreleased.delete(key);
       } catch (error) {
         if (isLatest()) {
@@ -117,9 +112,8 @@ export class ConsumerClaims {
 
   async #release(of: ConsumerName, readerId: string): Promise<void> {
     const key = keyOf(of);
-    const { database, nodeId } = this.#options;
     try {
-      await releaseConsumer(database, of, { readerId, nodeId });
+      await releaseConsumer(this.#database, of, { readerId, nodeId: this.nodeId });
     } catch (error) {
       this.#keepUnreleased(of, readerId);
       this.#runtime.log.warn({ err: error }, "a consumer's claim could not be given back yet");

@@ -20,11 +20,6 @@ interface AwaitedSubscription {
   readonly jobRowId: string;
 }
 
-interface EndingWaitsOptions {
-  readonly database: Database;
-  readonly shards: Pick<OwnedShards, "has">;
-}
-
 /** A subscription that at least one request waits for. */
 interface Awaited {
   readonly subscription: AwaitedSubscription;
@@ -39,13 +34,18 @@ interface Awaited {
  * it waits; the next round looks once more, so that an ending in between is seen.
  */
 export class EndingWaits extends Repeater {
-  readonly #options: EndingWaitsOptions;
+  readonly #database: Database;
+  readonly #shards: Pick<OwnedShards, "has">;
   readonly #waits: WaitGroups;
   readonly #awaited = new Map<string, Awaited>();
   readonly #byJob = new Map<string, Set<Awaited>>();
   #round = 0;
 
-  constructor(runtime: Pick<Runtime, "clock" | "log">, options: EndingWaitsOptions) {
+  constructor(
+    runtime: Pick<Runtime, "clock" | "log">,
+    database: Database,
+    shards: Pick<OwnedShards, "has">,
+  ) {
     super(runtime, {
       name: "look for endings that are waited for",
       intervalMs: ROUND_INTERVAL_MS,
@@ -53,7 +53,8 @@ export class EndingWaits extends Repeater {
       task: () => this.round(),
     });
     this.#waits = new WaitGroups(runtime.clock);
-    this.#options = options;
+    this.#database = database;
+    this.#shards = shards;
   }
 
   /** Requests that wait. */
@@ -99,14 +100,14 @@ export class EndingWaits extends Repeater {
     this.#round += 1;
     const round = this.#round;
     const isFull = round % ROUNDS_PER_FULL_ROUND === 0;
-    const { database, shards } = this.#options;
     const asked = [...this.#awaited.values()].filter(
-      ({ isChecked, subscription }) => isFull || !isChecked || !shards.has(subscription.shardId),
+      ({ isChecked, subscription }) =>
+        isFull || !isChecked || !this.#shards.has(subscription.shardId),
     );
     for (let from = 0; from < asked.length; from += KEYS_PER_STATEMENT_MAX) {
       const some = asked.slice(from, from + KEYS_PER_STATEMENT_MAX);
       const settled = await findSettled(
-        database,
+        this.#database,
         some.map(({ subscription }) => subscription),
       );
       for (const id of settled) this.#waits.settle(id);

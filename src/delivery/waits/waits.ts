@@ -25,9 +25,10 @@ export class Waits {
   readonly consumerClaims: ConsumerClaims;
 
   constructor(runtime: Runtime, options: WaitsOptions) {
-    this.endings = new EndingWaits(runtime, options);
-    this.events = new EventWaits(runtime, options.database);
-    this.consumerClaims = new ConsumerClaims(runtime, options);
+    const { nodeId, database, shards } = options;
+    this.endings = new EndingWaits(runtime, database, shards);
+    this.events = new EventWaits(runtime, database);
+    this.consumerClaims = new ConsumerClaims(runtime, database, nodeId);
     this.inboxFeed = new InboxFeed(runtime, { ...options, claims: this.consumerClaims });
   }
 

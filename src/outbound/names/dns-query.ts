@@ -18,12 +18,6 @@ export type DnsAnswer =
 /** Looks up the addresses of exactly this name; never rejects. */
 export type AskDns = (name: string, timeoutMs: number) => Promise<DnsAnswer>;
 
-interface DnsQueryOptions {
-  readonly clock: Clock;
-  /** `address` or `address:port` ([address]:port for IPv6); null for those of /etc/resolv.conf. */
-  readonly servers: readonly string[] | null;
-}
-
 /** Time for one server before the next one, or the same, is asked. */
 const TRY_MS = 1_000;
 const TRIES = 2;
@@ -46,8 +40,9 @@ const NOT_FOUND: ReadonlySet<string> = new Set([
  * Queries name servers with c-ares, which blocks no thread however long they are silent. It reads
  * /etc/resolv.conf for each resolver, so a change is seen within a second. A truncated answer is queried again
  * over TCP.
+ * @param servers `address` or `address:port` ([address]:port for IPv6); null for those of /etc/resolv.conf
  */
-export function dnsQuery({ clock, servers }: DnsQueryOptions): AskDns {
+export function dnsQuery(clock: Clock, servers: readonly string[] | null): AskDns {
   const resolvers = new IdleResolvers(clock, servers);
   return async (name, timeoutMs) => {
     // No other query has it, so that canceling one does not cancel another.

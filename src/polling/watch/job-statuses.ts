@@ -9,37 +9,37 @@ export const FIRST_ANSWER_MS = 10_000;
 /** A job by its row, and who asks about it. */
 export type AskedJob = Pick<LiveJob, "projectId" | "shardId" | "id">;
 
-interface JobStatusesOptions {
-  readonly watches: Pick<WatchList, "observe" | "pollNow">;
-  readonly observed: Pick<ObservedAnswers, "ask" | "drop" | "next">;
-}
-
 /** The latest answers about the jobs that this node polls. */
 export class JobStatuses {
   readonly #clock: Pick<Clock, "monotonic">;
-  readonly #options: JobStatusesOptions;
+  readonly #watches: Pick<WatchList, "observe" | "pollNow">;
+  readonly #observed: Pick<ObservedAnswers, "ask" | "drop" | "next">;
 
-  constructor(clock: Pick<Clock, "monotonic">, options: JobStatusesOptions) {
+  constructor(
+    clock: Pick<Clock, "monotonic">,
+    watches: Pick<WatchList, "observe" | "pollNow">,
+    observed: Pick<ObservedAnswers, "ask" | "drop" | "next">,
+  ) {
     this.#clock = clock;
-    this.#options = options;
+    this.#watches = watches;
+    this.#observed = observed;
   }
 
   /** `awaited` when it comes with the next poll; null when none comes or it is too large to be kept. */
   latest({ projectId, shardId, id }: AskedJob): ObservedAnswer | "awaited" | null {
-    const { watches, observed } = this.#options;
-    const watched = watches.observe(shardId, id);
+    const watched = this.#watches.observe(shardId, id);
     // Others may have polled it in the time in which this node did not.
-    if (watched === "from_now") observed.drop(id);
-    const known = observed.ask({ projectId, jobRowId: id }, watched !== "not_here");
+    if (watched === "from_now") this.#observed.drop(id);
+    const known = this.#observed.ask({ projectId, jobRowId: id }, watched !== "not_here");
     if (known === "unavailable") return null;
     if (known !== "first") return known;
-    watches.pollNow(shardId, id);
+    this.#watches.pollNow(shardId, id);
     return "awaited";
   }
 
   /** The answer of the next poll; null when none comes in time. */
   async first(job: AskedJob, signal: AbortSignal): Promise<ObservedAnswer | null> {
-    await this.#options.observed.next(job.id, FIRST_ANSWER_MS, signal);
+    await this.#observed.next(job.id, FIRST_ANSWER_MS, signal);
     const known = this.latest(job);
     return known === "awaited" ? null : known;
   }
@@ -61,7 +61,7 @@ export class JobStatuses {
       if (answer.isEnding || answer.state !== from.state || leftMs <= 0 || signal.aborted) {
         return answer;
       }
-      await this.#options.observed.next(job.id, leftMs, signal);
+      await this.#observed.next(job.id, leftMs, signal);
       const known = this.latest(job);
       if (known === "awaited") return "lost";
       if (known === null) return this.#isHere(job) ? answer : "lost";
@@ -70,6 +70,6 @@ export class JobStatuses {
   }
 
   #isHere({ shardId, id }: AskedJob): boolean {
-    return this.#options.watches.observe(shardId, id) !== "not_here";
+    return this.#watches.observe(shardId, id) !== "not_here";
   }
 }

@@ -73,11 +73,6 @@ export function hasContent(value: unknown, steps: Steps): boolean {
   return found;
 }
 
-interface Search {
-  valuesLeft: number;
-  readonly steps: Steps;
-}
-
 function saysSomething(value: unknown, steps: Steps): boolean {
   if (typeof value === "string") return steps.scan(value.length) && !isEmptyText(value.trim());
   return steps.spend(1) && isPresent(value) && value !== false && value !== 0;
@@ -91,7 +86,7 @@ function isEmptyText(text: string): boolean {
 
 function holdsSomething(
   value: Readonly<Record<string, unknown>>,
-  search: Search,
+  search: { valuesLeft: number; readonly steps: Steps },
   depth: number,
 ): boolean {
   // Listing the values first would cost several times more.

@@ -7,7 +7,7 @@ import {
   jobs,
 } from "../schema/schema.ts";
 import { IS_LIVE } from "../jobs/find-job.ts";
-import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, type Page, type PageQuery } from "../sql/page.ts";
 import { bound, type Given, statement } from "../sql/statement.ts";
 
 const {
@@ -47,7 +47,7 @@ const LIST = statement(
 /** The project's connections, newest first, from below the id given. */
 export async function listConnections(
   database: Database,
-  query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
+  query: PageQuery,
 ): Promise<Page<ConnectionRecord>> {
   const { projectId, limit } = query;
   const beforeId = beforeOrFirst(query.beforeId);

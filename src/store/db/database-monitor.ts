@@ -1,8 +1,6 @@
 import type { DatabaseCondition } from "../../core/readiness.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import type { Log } from "../../runtime/process/log.ts";
 import { Repeater } from "../../runtime/repeater.ts";
-import type { Service } from "../../runtime/runtime.ts";
+import type { Runtime, Service } from "../../runtime/runtime.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { PooledDatabase } from "./database.ts";
 import type { ProbeFinding } from "./database-health.ts";
@@ -34,26 +32,22 @@ with spilled as materialized (select repeat('x', 100) from generate_series(1, 20
 select count(*)::int from spilled
 `;
 
-interface DatabaseMonitorOptions {
-  readonly database: PooledDatabase;
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
 /**
  * Probes the database once a second on a connection of its own: whether it responds and can be
  * written to. So its condition is known without any request waiting for it.
  */
 export class DatabaseMonitor implements Service {
-  readonly #options: DatabaseMonitorOptions;
+  readonly #runtime: Pick<Runtime, "clock" | "log">;
+  readonly #database: PooledDatabase;
   readonly #repeater: Repeater;
   #connection: Connection | null = null;
   #probesUntilDisk = 0;
   #lastCondition: DatabaseCondition = "ok";
 
-  constructor(options: DatabaseMonitorOptions) {
-    this.#options = options;
-    this.#repeater = new Repeater(options, {
+  constructor(runtime: Pick<Runtime, "clock" | "log">, database: PooledDatabase) {
+    this.#runtime = runtime;
+    this.#database = database;
+    this.#repeater = new Repeater(runtime, {
       name: "probe the database",
       intervalMs: PROBE_INTERVAL_MS,
       task: () => this.#probe(),
@@ -62,18 +56,18 @@ export class DatabaseMonitor implements Service {
 
   async start(): Promise<void> {
     await this.#repeater.start();
-    this.#options.database.health.onSuspicion = () => this.#repeater.trigger();
+    this.#database.health.onSuspicion = () => this.#repeater.trigger();
     this.#repeater.trigger();
   }
 
   async stop(): Promise<void> {
-    this.#options.database.health.onSuspicion = null;
+    this.#database.health.onSuspicion = null;
     await this.#repeater.stop();
     this.#dropConnection();
   }
 
   async #probe(): Promise<void> {
-    const { health } = this.#options.database;
+    const { health } = this.#database;
     const finding = await this.#find();
     health.probed(finding);
     // Another server may have taken over, and only a new connection leads to it.
@@ -83,7 +77,7 @@ export class DatabaseMonitor implements Service {
   }
 
   async #find(): Promise<ProbeFinding> {
-    const beganAt = this.#options.clock.monotonic();
+    const beganAt = this.#runtime.clock.monotonic();
     try {
       const [row] = await this.#ask<{ can_write: boolean }>(CAN_WRITE);
       return { kind: row?.can_write === true ? "writable" : "read_only" };
@@ -94,7 +88,7 @@ export class DatabaseMonitor implements Service {
   }
 
   async #probeDisk(): Promise<void> {
-    const { health } = this.#options.database;
+    const { health } = this.#database;
     this.#probesUntilDisk -= 1;
     if (this.#probesUntilDisk > 0 && health.condition !== "full") return;
     this.#probesUntilDisk = PROBES_PER_DISK_PROBE;
@@ -112,7 +106,7 @@ export class DatabaseMonitor implements Service {
     const { promise: overdue, reject } = Promise.withResolvers<never>();
     const expire = (): void =>
       reject(new DatabaseTimeoutError(`a probe took longer than ${PROBE_TIMEOUT_MS} ms`));
-    const { clock } = this.#options;
+    const { clock } = this.#runtime;
     let timer = clock.setTimer(PROBE_TIMEOUT_MS, () => {
       // After a stall the answer may have arrived without having been read.
       timer = clock.setTimer(UNREAD_GRACE_MS, expire);
@@ -127,7 +121,7 @@ export class DatabaseMonitor implements Service {
 
   async #connected(overdue: Promise<never>): Promise<Connection> {
     if (this.#connection !== null && !this.#connection.isLost) return this.#connection;
-    const opening = this.#options.database.openProbeConnection();
+    const opening = this.#database.openProbeConnection();
     try {
       this.#connection = await Promise.race([opening, overdue]);
       return this.#connection;
@@ -144,8 +138,8 @@ export class DatabaseMonitor implements Service {
   }
 
   #report(finding: ProbeFinding): void {
-    const { database, log } = this.#options;
-    const { condition } = database.health;
+    const { log } = this.#runtime;
+    const { condition } = this.#database.health;
     if (condition === this.#lastCondition) return;
     this.#lastCondition = condition;
     if (condition === "ok") {

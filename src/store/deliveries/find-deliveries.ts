@@ -26,6 +26,7 @@ import {
   selectMatching,
   scanOf,
   windowOf,
+  type PageQuery,
 } from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
@@ -44,11 +45,7 @@ const { id, shardId, subscriptionId } = COLUMNS;
 export type AttemptRecord = Readonly<Omit<typeof attempts.$inferSelect, "shardId" | "deliveryId">>;
 
 /** Which deliveries to list; null leaves a filter out. Times in epoch milliseconds. */
-interface DeliveryQuery {
-  readonly projectId: string;
-  /** Only below this id; null for the first page. */
-  readonly beforeId: string | null;
-  readonly limit: number;
+interface DeliveryQuery extends PageQuery {
   readonly status: DeliveryStatus | null;
   readonly callbackOrigin: string | null;
   readonly eventType: EventType | null;

@@ -2,7 +2,7 @@ import { and, desc, eq, lt, sql } from "drizzle-orm";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { redeliveries } from "../schema/redeliveries.ts";
-import { beforeOrFirst, cutPage, firstIdAt, type Page } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, firstIdAt, type Page, type PageQuery } from "../sql/page.ts";
 import { type Given, isAnyOf, nameOf, statement, template } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 
@@ -131,7 +131,7 @@ const LIST = statement(
 /** The project's redeliveries, newest first. */
 export async function findRedeliveries(
   database: Database,
-  query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
+  query: PageQuery,
 ): Promise<Page<RedeliveryRecord>> {
   const { projectId, limit } = query;
   const beforeId = beforeOrFirst(query.beforeId);

@@ -14,17 +14,14 @@ import {
   scanOf,
   windowOf,
   subscriptionsInOrder,
+  type PageQuery,
 } from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement, template } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import { event, EVENT_COLUMNS, type EventRecord } from "./find-events.ts";
 import { rowsOf } from "../sql/row-source.ts";
 
-interface EventQuery {
-  readonly projectId: string;
-  /** Only below this id; null for the first page. */
-  readonly beforeId: string | null;
-  readonly limit: number;
+interface EventQuery extends PageQuery {
   readonly type: EventType | null;
   /** The UUID of a job, or null for those of all jobs. */
   readonly jobRowId: string | null;

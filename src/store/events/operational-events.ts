@@ -7,7 +7,14 @@ import {
 import type { Database } from "../db/database.ts";
 import { operationalEvents } from "../schema/projects.ts";
 import { rowsOf } from "../sql/row-source.ts";
-import { beforeOrFirst, type Page, pageOf, selectMatching, scanOf } from "../sql/page.ts";
+import {
+  beforeOrFirst,
+  type Page,
+  pageOf,
+  selectMatching,
+  scanOf,
+  type PageQuery,
+} from "../sql/page.ts";
 import {
   bound,
   excluded,
@@ -289,12 +296,7 @@ const LIST = statement(
 /** The project's operational events below an id, newest first; null for all types. */
 export async function listOperationalEvents(
   database: Database,
-  query: {
-    readonly projectId: string;
-    readonly beforeId: string | null;
-    readonly limit: number;
-    readonly type: Stored["type"] | null;
-  },
+  query: PageQuery & { readonly type: Stored["type"] | null },
 ): Promise<Page<OperationalEventRecord>> {
   const { limit, type } = query;
   const scan = scanOf(limit, type !== null);

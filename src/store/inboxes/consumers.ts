@@ -4,7 +4,7 @@ import { inboxTarget } from "../../core/delivery/inbox-target.ts";
 import type { Database } from "../db/database.ts";
 import { inboxConsumers, inboxes } from "../schema/inboxes.ts";
 import { deliveries, nodes } from "../schema/schema.ts";
-import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, type Page, type PageQuery } from "../sql/page.ts";
 import { excluded, type Given, nameOf, statement, template } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import type { InboxName } from "./place-messages.ts";
@@ -373,11 +373,7 @@ const LIST = statement(
 /** The consumers of an inbox, newest first. */
 export async function findConsumers(
   database: Database,
-  query: InboxName & {
-    readonly beforeId: string | null;
-    readonly limit: number;
-    readonly nowMs: number;
-  },
+  query: InboxName & PageQuery & { readonly nowMs: number },
 ): Promise<Page<ConsumerRecord>> {
   const rows = await database.run("find-consumers", (run) =>
     LIST(run, {

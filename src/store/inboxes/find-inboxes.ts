@@ -1,7 +1,7 @@
 import { type SQL, sql, type SQLWrapper } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
 import { inboxes } from "../schema/inboxes.ts";
-import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, type Page, type PageQuery } from "../sql/page.ts";
 import { type Given, template } from "../sql/statement.ts";
 import { epochMsOf } from "../sql/time.ts";
 import { inbox, joinUnread } from "./message-bytes.ts";
@@ -72,12 +72,7 @@ order by ${inbox.id} desc
 /** The project's inboxes, newest first. */
 export async function findInboxes(
   database: Database,
-  query: {
-    readonly projectId: string;
-    readonly beforeId: string | null;
-    readonly limit: number;
-    readonly inlineResultBytesMax: number;
-  },
+  query: PageQuery & { readonly inlineResultBytesMax: number },
 ): Promise<Page<InboxRecord>> {
   const rows = await database.run("find-inboxes", (run) =>
     LIST(run, {

@@ -11,6 +11,7 @@ import {
   selectMatching,
   scanOf,
   windowOf,
+  type PageQuery,
 } from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
@@ -59,11 +60,7 @@ export async function findProjectJob(
   return row ?? null;
 }
 
-interface JobQuery {
-  readonly projectId: string;
-  /** Only behind this position; null for the first page. */
-  readonly beforeId: string | null;
-  readonly limit: number;
+interface JobQuery extends PageQuery {
   readonly status: JobStatus | null;
   readonly jobId: string | null;
   readonly provider: string | null;

@@ -83,12 +83,6 @@ left join over on true
 order by over.id
 `;
 
-interface FoundRow {
-  readonly scanned_count: number;
-  readonly last_id: string | null;
-  readonly id: string | null;
-}
-
 // The lock that every writer takes before the rows of a job: while it is held, no one subscribes,
 // ends, deletes or redelivers. A job whose lock is held by another is in use and is skipped.
 const LOCK = `
@@ -161,7 +155,7 @@ select (select count(*)::int from whole) as jobs,
 export async function removeEndedJobs(database: Database, step: RemovalStep): Promise<RemovedStep> {
   const { shardId, activeSinceMs, limit } = step;
   const rows = await database.run("find-ended-jobs", (sql) =>
-    sql.unsafe<FoundRow[]>(
+    sql.unsafe<{ scanned_count: number; last_id: string | null; id: string | null }[]>(
       FIND,
       [shardId, step.afterId, activeSinceMs, firstIdAt(activeSinceMs), limit],
       { prepare: true },

@@ -21,7 +21,7 @@ import type { Sql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
 import type { Scope } from "../../core/scopes.ts";
 import { apiKeys } from "../schema/schema.ts";
-import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, type Page, type PageQuery } from "../sql/page.ts";
 import { excluded, type Given, isAnyOf, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import type { AuditNote } from "./audit-log.ts";
@@ -99,7 +99,7 @@ const LIST = statement(
 /** The project's keys, newest first, from below the id given. */
 export async function listApiKeys(
   database: Database,
-  query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
+  query: PageQuery,
 ): Promise<Page<StoredApiKey>> {
   const { projectId, limit } = query;
   const beforeId = beforeOrFirst(query.beforeId);

@@ -1,7 +1,7 @@
 import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
-import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, type Page, type PageQuery } from "../sql/page.ts";
 import { type Given, statement, template } from "../sql/statement.ts";
 import { auditLog } from "../schema/projects.ts";
 import { withinTransaction } from "../db/database.ts";
@@ -85,7 +85,7 @@ const LIST = statement(
 /** The project's entries, newest first, from below the id given. */
 export async function listAuditEntries(
   database: Database,
-  query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
+  query: PageQuery,
 ): Promise<Page<AuditEntry>> {
   const { projectId, limit } = query;
   const beforeId = beforeOrFirst(query.beforeId);

@@ -1,7 +1,7 @@
 import { and, desc, eq, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
 import { consoleLinks } from "../schema/projects.ts";
-import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, type Page, type PageQuery } from "../sql/page.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 
@@ -43,7 +43,7 @@ const LIST = statement(
 /** The project's links, newest first, from below the id given. */
 export async function listConsoleLinks(
   database: Database,
-  query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
+  query: PageQuery,
 ): Promise<Page<StoredConsoleLink>> {
   const { limit } = query;
   const wanted = { projectId: query.projectId, beforeId: beforeOrFirst(query.beforeId) };

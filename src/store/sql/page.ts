@@ -45,6 +45,14 @@ function idAt(ms: number): string {
 export const LOWEST_ID = "00000000-0000-0000-0000-000000000000";
 export const HIGHEST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
+/** Which page of a project's list to read. */
+export interface PageQuery {
+  readonly projectId: string;
+  /** Only below this id; null for the first page. */
+  readonly beforeId: string | null;
+  readonly limit: number;
+}
+
 /** The id that a page begins below; for the first page, one above all ids. */
 export function beforeOrFirst(beforeId: string | null): string {
   return beforeId ?? HIGHEST_ID;
@@ -63,11 +71,12 @@ export type PageWindow = Given<{
  * The range of ids, and so of times, that a page is looked for in.
  * @param query times in epoch milliseconds; null for no limit
  */
-export function windowOf(query: {
-  readonly beforeId: string | null;
-  readonly createdAfterMs: number | null;
-  readonly createdBeforeMs?: number | null;
-}): { readonly beforeId: string; readonly fromId: string; readonly createdAfterMs: number } {
+export function windowOf(
+  query: Pick<PageQuery, "beforeId"> & {
+    readonly createdAfterMs: number | null;
+    readonly createdBeforeMs?: number | null;
+  },
+): { readonly beforeId: string; readonly fromId: string; readonly createdAfterMs: number } {
   const { createdAfterMs, createdBeforeMs = null } = query;
   const beforeId = beforeOrFirst(query.beforeId);
   const endId = createdBeforeMs === null ? HIGHEST_ID : lastIdAt(createdBeforeMs);

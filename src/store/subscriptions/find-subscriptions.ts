@@ -10,6 +10,7 @@ import {
   selectMatching,
   scanOf,
   windowOf,
+  type PageQuery,
 } from "../sql/page.ts";
 import { arrayLiteral, type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
@@ -26,11 +27,7 @@ import type {
   SubscriptionStatus,
 } from "./subscription-record.ts";
 
-interface SubscriptionQuery {
-  readonly projectId: string;
-  /** Only below this id; null for the first page. */
-  readonly beforeId: string | null;
-  readonly limit: number;
+interface SubscriptionQuery extends PageQuery {
   /** Any of these; empty for all. */
   readonly statuses: readonly SubscriptionStatus[];
   readonly jobId: string | null;

@@ -10,11 +10,9 @@ const KEYS_MAX = 50_000;
 function directory(): ApiKeyDirectory {
   const database = new SlowDatabase();
   return new ApiKeyDirectory(testRuntime({ clock: new FakeClock() }), {
-    database: {
-      run: () => database.run(),
-      transaction: () => database.transaction(),
-      within: () => database,
-    },
+    run: () => database.run(),
+    transaction: () => database.transaction(),
+    within: () => database,
   });
 }
 

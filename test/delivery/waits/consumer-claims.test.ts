@@ -13,10 +13,7 @@ let claims: ConsumerClaims;
 
 beforeEach(async () => {
   scene = await openTestDatabase();
-  claims = new ConsumerClaims(testRuntime(), {
-    database: scene.database,
-    nodeId: uuids(Date.now(), 0),
-  });
+  claims = new ConsumerClaims(testRuntime(), scene.database, uuids(Date.now(), 0));
 });
 afterEach(() => scene.drop());
 

@@ -38,10 +38,7 @@ beforeEach(async () => {
     },
     transaction: (name, work, options) => scene.database.transaction(name, work, options),
   };
-  waits = new EndingWaits(testRuntime({ clock }), {
-    database: counted,
-    shards: { has: () => ownsAll },
-  });
+  waits = new EndingWaits(testRuntime({ clock }), counted, { has: () => ownsAll });
 });
 afterEach(() => scene.drop());
 

@@ -12,7 +12,7 @@ async function scene() {
     if (name.endsWith("silent.test")) return null;
     return type === "A" ? { records: [{ type: "A", value: "192.0.2.1" }] } : NXDOMAIN;
   });
-  const ask = dnsQuery({ clock, servers: [server.address] });
+  const ask = dnsQuery(clock, [server.address]);
   return { clock, server, ask: (name: string) => ask(name, 3_000) };
 }
 

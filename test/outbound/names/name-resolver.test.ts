@@ -61,7 +61,7 @@ async function realResolver(
     { clock: systemClock },
     {
       files,
-      ask: dnsQuery({ clock: systemClock, servers: [server.address] }),
+      ask: dnsQuery(systemClock, [server.address]),
       askSystem: () => Promise.reject(new Error("not asked")),
       turns: openTurns(),
     },
@@ -162,7 +162,7 @@ describe("a name server", () => {
   });
 
   test("a missing name server is not the fault of the name", async () => {
-    const ask = dnsQuery({ clock: systemClock, servers: ["127.0.0.1:1"] });
+    const ask = dnsQuery(systemClock, ["127.0.0.1:1"]);
     expect(await ask("app.example", 3000)).toEqual({ kind: "failed", detail: "ECONNREFUSED" });
   });
 });

@@ -19,7 +19,7 @@ test("who asks while a poll is in progress that ends unchanged hears the whole a
   const job = add();
   await clock.advanceSettling(5_000);
   expect(requests.map(({ request }) => request.headers["if-none-match"])).toEqual([undefined, TAG]);
-  const statuses = new JobStatuses(clock, poller);
+  const statuses = new JobStatuses(clock, poller.watches, poller.observed);
   expect(statuses.latest(job)).toBe("awaited");
   const first = statuses.first(job, new AbortController().signal);
   unchanged.resolve(answeredJson("", 304, { etag: TAG }));

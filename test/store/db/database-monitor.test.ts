@@ -33,7 +33,7 @@ beforeEach(async () => {
     clock,
     log: silent,
   });
-  monitor = new DatabaseMonitor({ database, clock, log: silent });
+  monitor = new DatabaseMonitor({ clock, log: silent }, database);
   await monitor.start();
 });
 

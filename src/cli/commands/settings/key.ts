@@ -5,11 +5,6 @@ import { clockTime, shown, textTable } from "../../frame/output.ts";
 import { runCommand } from "../../frame/run.ts";
 import { momentAhead, someFrom } from "../../frame/values.ts";
 
-interface CreateFlags extends GatewayFlags {
-  readonly scopes?: Scope[];
-  readonly expires?: string;
-}
-
 export const keyCommand: AddCommand = (parent, commands) => {
   const { cli } = commands;
   const key = parent.command("key").description("manage the API keys of a project");
@@ -44,20 +39,25 @@ export const keyCommand: AddCommand = (parent, commands) => {
       "when it ends, or after how long, such as 30d",
       momentAhead(() => Date.now()),
     )
-    .action(async (name: string, flags: CreateFlags) => {
-      commands.exitCode = await runCommand(cli, flags, async ({ out, signal }) => {
-        const { ringback } = await openGateway(cli, flags);
-        const { scopes = ["admin"], expires } = flags;
-        const request = { name, scopes, ...(expires !== undefined && { expires_at: expires }) };
-        const made = await ringback.apiKeys.create(request, { signal });
-        if (out.isJson) out.printJson(made);
-        else {
-          out.note(`${made.id} (${made.scopes.join(", ")}), shown this once:`);
-          out.print(made.key);
-        }
-        return EXIT.done;
-      });
-    });
+    .action(
+      async (
+        name: string,
+        flags: GatewayFlags & { readonly scopes?: Scope[]; readonly expires?: string },
+      ) => {
+        commands.exitCode = await runCommand(cli, flags, async ({ out, signal }) => {
+          const { ringback } = await openGateway(cli, flags);
+          const { scopes = ["admin"], expires } = flags;
+          const request = { name, scopes, ...(expires !== undefined && { expires_at: expires }) };
+          const made = await ringback.apiKeys.create(request, { signal });
+          if (out.isJson) out.printJson(made);
+          else {
+            out.note(`${made.id} (${made.scopes.join(", ")}), shown this once:`);
+            out.print(made.key);
+          }
+          return EXIT.done;
+        });
+      },
+    );
 
   withGateway(key.command("revoke <id>"))
     .description("end a key (key_…) at once")

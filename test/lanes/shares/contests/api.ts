@@ -62,11 +62,9 @@ export function keyLookups(): Contest {
   const database = new SlowDatabase();
   const authenticator = new Authenticator({
     apiKeys: new ApiKeyDirectory(runtime, {
-      database: {
-        run: () => database.run(),
-        transaction: () => database.transaction(),
-        within: () => database,
-      },
+      run: () => database.run(),
+      transaction: () => database.transaction(),
+      within: () => database,
     }),
     refusedKeys: new RefusedKeys({ clock, log: runtime.log }),
     clock,

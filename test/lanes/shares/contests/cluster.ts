@@ -45,7 +45,7 @@ export function statusQuestions(): Contest {
       projectOf: () => null,
     };
     const observed = new ObservedAnswers(runtime.clock);
-    const local = new JobStatuses(runtime.clock, { watches, observed });
+    const local = new JobStatuses(runtime.clock, watches, observed);
     const statuses = new RemoteStatuses(runtime, { ...options, watches, local });
     const { signal } = new AbortController();
     return (projectId, job) => statuses.first({ ...job, projectId }, signal);
