@@ -4,10 +4,10 @@ import type { Poller } from "../polling/poller.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
-import { ConnectionLoads } from "./connection-loads.ts";
-import { Inspector } from "./inspector.ts";
+import { ConnectionLoads } from "./questions/connection-loads.ts";
+import { Inspector } from "./questions/inspector.ts";
 import { LaneBoard } from "./lane-board.ts";
-import { WatchedStatuses } from "./watched-statuses.ts";
+import { WatchedStatuses } from "./questions/watched-statuses.ts";
 
 interface ViewsOptions {
   readonly nodeId: string;

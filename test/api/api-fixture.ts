@@ -15,7 +15,7 @@ import { ApiKeyDirectory } from "../../src/cluster/api-keys/api-key-directory.ts
 import { readinessOf } from "../../src/core/readiness.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
 import type { ApiServices, AuthenticationFailure } from "../../src/api/services.ts";
-import type { Inspection } from "../../src/cluster/inspector.ts";
+import type { Inspection } from "../../src/cluster/questions/inspector.ts";
 import { StatusCounter } from "../../src/cluster/status-counter.ts";
 import type { HeldState } from "../../src/core/waiting/delivery-wait.ts";
 import { LANE_FREE, type LaneStatus } from "../../src/core/waiting/lane-status.ts";

@@ -5,7 +5,7 @@ import { publicId } from "../../core/ids/ids.ts";
 import { explain, type Explanation } from "../../core/waiting/explanation.ts";
 import type { JobWait, Waiting } from "../../core/waiting/job-wait.ts";
 import { LANE_FREE, type LaneStatus } from "../../core/waiting/lane-status.ts";
-import type { Inspection } from "../../cluster/inspector.ts";
+import type { Inspection } from "../../cluster/questions/inspector.ts";
 import type { RawAnswer } from "../../polling/watch/raw-answers.ts";
 import {
   type ConnectionRecord,

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import { Inspector, type InspectorOptions } from "../../../../src/cluster/inspector.ts";
-import { RemoteStatuses } from "../../../../src/cluster/remote-statuses.ts";
+import { Inspector, type InspectorOptions } from "../../../../src/cluster/questions/inspector.ts";
+import { RemoteStatuses } from "../../../../src/cluster/questions/remote-statuses.ts";
 import { JobStatuses } from "../../../../src/polling/watch/job-statuses.ts";
 import { ObservedAnswers } from "../../../../src/polling/watch/observed-answers.ts";
 import type { Runtime } from "../../../../src/runtime/runtime.ts";

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { totalLoad } from "../../src/api/connections/load.ts";
-import { ConnectionLoads } from "../../src/cluster/connection-loads.ts";
-import { LANE_FREE } from "../../src/core/waiting/lane-status.ts";
-import type { ConnectionLoad, NamedLoad } from "../../src/polling/upstream/upstreams.ts";
-import { openTestDatabase } from "../support/database.ts";
-import { FakeClock } from "../support/fake-clock.ts";
-import { CONNECTION_ID, PROJECT_ID, uuids } from "../support/rows.ts";
+import { totalLoad } from "../../../src/api/connections/load.ts";
+import { ConnectionLoads } from "../../../src/cluster/questions/connection-loads.ts";
+import { LANE_FREE } from "../../../src/core/waiting/lane-status.ts";
+import type { ConnectionLoad, NamedLoad } from "../../../src/polling/upstream/upstreams.ts";
+import { openTestDatabase } from "../../support/database.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { CONNECTION_ID, PROJECT_ID, uuids } from "../../support/rows.ts";
 
 const IDLE: ConnectionLoad = {
   ...LANE_FREE,

@@ -1,7 +1,7 @@
-import type { ConnectionLoad, NamedLoad, Upstreams } from "../polling/upstream/upstreams.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Database } from "../store/db/database.ts";
-import { findReachableNodes } from "../store/nodes.ts";
+import type { ConnectionLoad, NamedLoad, Upstreams } from "../../polling/upstream/upstreams.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { Database } from "../../store/db/database.ts";
+import { findReachableNodes } from "../../store/nodes.ts";
 import type { Inspector } from "./inspector.ts";
 
 /** Everybody who looks within this time sees the same. */

@@ -1,9 +1,9 @@
-import type { CommandRouter } from "../intake/command-router.ts";
-import { EqualShares } from "../lanes/shares/equal-shares.ts";
-import type { SharedResource } from "../lanes/shares/shared-resources.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Database } from "../store/db/database.ts";
-import { askInspections, type InspectionRequest, takeAnswers } from "../store/inspections.ts";
+import type { CommandRouter } from "../../intake/command-router.ts";
+import { EqualShares } from "../../lanes/shares/equal-shares.ts";
+import type { SharedResource } from "../../lanes/shares/shared-resources.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { Database } from "../../store/db/database.ts";
+import { askInspections, type InspectionRequest, takeAnswers } from "../../store/inspections.ts";
 
 interface OwnerQuestionsOptions {
   readonly database: Database;

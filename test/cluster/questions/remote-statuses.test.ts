@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { RemoteStatuses } from "../../src/cluster/remote-statuses.ts";
-import { JobStatuses } from "../../src/polling/watch/job-statuses.ts";
-import { ObservedAnswers } from "../../src/polling/watch/observed-answers.ts";
-import type { Database } from "../../src/store/db/database.ts";
-import { FakeClock } from "../support/fake-clock.ts";
-import { uuids } from "../support/rows.ts";
-import { testRuntime } from "../support/runtime.ts";
+import { RemoteStatuses } from "../../../src/cluster/questions/remote-statuses.ts";
+import { JobStatuses } from "../../../src/polling/watch/job-statuses.ts";
+import { ObservedAnswers } from "../../../src/polling/watch/observed-answers.ts";
+import type { Database } from "../../../src/store/db/database.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { uuids } from "../../support/rows.ts";
+import { testRuntime } from "../../support/runtime.ts";
 
 const { signal } = new AbortController();
 

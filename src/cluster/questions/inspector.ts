@@ -1,19 +1,19 @@
-import type { JobRowKey } from "../store/jobs/fetched-results.ts";
-import type { HeldState } from "../core/waiting/delivery-wait.ts";
-import type { Outbox } from "../delivery/outbox/outbox.ts";
-import type { CommandRouter } from "../intake/command-router.ts";
-import type { RawAnswer, RawAnswers } from "../polling/watch/raw-answers.ts";
-import type { LiveJobView, WatchList } from "../polling/watch/list.ts";
-import type { NamedLoad, Upstreams } from "../polling/upstream/upstreams.ts";
-import type { OwnedShards } from "../runtime/owned-shards.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Database } from "../store/db/database.ts";
+import type { JobRowKey } from "../../store/jobs/fetched-results.ts";
+import type { HeldState } from "../../core/waiting/delivery-wait.ts";
+import type { Outbox } from "../../delivery/outbox/outbox.ts";
+import type { CommandRouter } from "../../intake/command-router.ts";
+import type { RawAnswer, RawAnswers } from "../../polling/watch/raw-answers.ts";
+import type { LiveJobView, WatchList } from "../../polling/watch/list.ts";
+import type { NamedLoad, Upstreams } from "../../polling/upstream/upstreams.ts";
+import type { OwnedShards } from "../../runtime/owned-shards.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { Database } from "../../store/db/database.ts";
 import {
   answerInspections,
   findInspections,
   type InspectionAnswer,
   type InspectionRequest,
-} from "../store/inspections.ts";
+} from "../../store/inspections.ts";
 import { OwnerQuestions } from "./owner-questions.ts";
 
 /** The owner's knowledge of a job and its deliveries beyond the database. */

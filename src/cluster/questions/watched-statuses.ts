@@ -1,12 +1,12 @@
-import type { CommandRouter } from "../intake/command-router.ts";
-import type { Poller } from "../polling/poller.ts";
-import { type AskedJob, JobStatuses } from "../polling/watch/job-statuses.ts";
-import type { ObservedAnswer } from "../polling/watch/observed-answers.ts";
-import type { OwnedShards } from "../runtime/owned-shards.ts";
-import { type Clock, pause } from "../runtime/clock.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Database } from "../store/db/database.ts";
-import { isJobLive } from "../store/jobs/find-job.ts";
+import type { CommandRouter } from "../../intake/command-router.ts";
+import type { Poller } from "../../polling/poller.ts";
+import { type AskedJob, JobStatuses } from "../../polling/watch/job-statuses.ts";
+import type { ObservedAnswer } from "../../polling/watch/observed-answers.ts";
+import type { OwnedShards } from "../../runtime/owned-shards.ts";
+import { type Clock, pause } from "../../runtime/clock.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { Database } from "../../store/db/database.ts";
+import { isJobLive } from "../../store/jobs/find-job.ts";
 import { RemoteStatuses } from "./remote-statuses.ts";
 
 /** How soon a job that changes hands is looked for again. */

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { WatchedStatuses } from "../../src/cluster/watched-statuses.ts";
-import type { Database } from "../../src/store/db/database.ts";
-import { answeredJson } from "../polling/jobs.ts";
-import { startPoller } from "../polling/poller-harness.ts";
-import { testRuntime } from "../support/runtime.ts";
+import { WatchedStatuses } from "../../../src/cluster/questions/watched-statuses.ts";
+import type { Database } from "../../../src/store/db/database.ts";
+import { answeredJson } from "../../polling/jobs.ts";
+import { startPoller } from "../../polling/poller-harness.ts";
+import { testRuntime } from "../../support/runtime.ts";
 
 test("a request that waits for a job of this node waits on when the job's shard goes to another node and comes back", async () => {
   const { clock, poller, upstream, add } = startPoller();

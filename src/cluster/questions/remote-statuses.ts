@@ -1,18 +1,22 @@
-import { SharedCache } from "../lanes/shares/shared-cache.ts";
-import type { CommandRouter } from "../intake/command-router.ts";
-import { type AskedJob, FIRST_ANSWER_MS, type JobStatuses } from "../polling/watch/job-statuses.ts";
-import type { WatchList } from "../polling/watch/list.ts";
-import type { ObservedAnswer } from "../polling/watch/observed-answers.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Database } from "../store/db/database.ts";
+import { SharedCache } from "../../lanes/shares/shared-cache.ts";
+import type { CommandRouter } from "../../intake/command-router.ts";
+import {
+  type AskedJob,
+  FIRST_ANSWER_MS,
+  type JobStatuses,
+} from "../../polling/watch/job-statuses.ts";
+import type { WatchList } from "../../polling/watch/list.ts";
+import type { ObservedAnswer } from "../../polling/watch/observed-answers.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { Database } from "../../store/db/database.ts";
 import {
   answerInspections,
   findInspections,
   type InspectionAnswer,
   type InspectionRequest,
-} from "../store/inspections.ts";
+} from "../../store/inspections.ts";
 import { ANSWERED_WITHIN_MS, OwnerQuestions } from "./owner-questions.ts";
-import { type Clock, fromMonotonic, toMonotonic } from "../runtime/clock.ts";
+import { type Clock, fromMonotonic, toMonotonic } from "../../runtime/clock.ts";
 
 /** However many ask here about a job, its owner is asked once in this time. */
 const FRESH_MS = 1_000;
