@@ -3,30 +3,21 @@ import {
   decideDeliveryWait,
   type HeldState,
 } from "../core/waiting/delivery-wait.ts";
-import {
-  decideJobWait,
-  type JobWait,
-  type Waiting,
-  type PollOutcome,
-} from "../core/waiting/job-wait.ts";
+import { decideJobWait, type JobWait, type Waiting } from "../core/waiting/job-wait.ts";
 import { LANE_FREE, type LaneStatus } from "../core/waiting/lane-status.ts";
 import type { Database } from "../store/db/database.ts";
 import type { DeliveryRow } from "../store/deliveries/delivery-record.ts";
-import type { JobStatus } from "../store/schema/schema.ts";
+import type { JobRecord } from "../store/jobs/find-jobs.ts";
 import type { ApiServices } from "./services.ts";
 
 export type WaitFacts = Pick<ApiServices, "watches" | "connections" | "lanes" | "outbox" | "clock">;
 
 /** The facts about a job that decide what it waits for. */
-export interface WaitingJob {
-  readonly shardId: number;
+export interface WaitingJob extends Pick<
+  JobRecord,
+  "shardId" | "projectId" | "connectionId" | "status" | "endedAtMs" | "pollCount" | "lastOutcome"
+> {
   readonly jobRowId: string;
-  readonly projectId: string;
-  readonly connectionId: string;
-  readonly status: JobStatus;
-  readonly endedAtMs: number | null;
-  readonly pollCount: number;
-  readonly lastOutcome: PollOutcome | null;
 }
 
 export type JobWaits = (job: WaitingJob) => Waiting<JobWait> | null;

@@ -1,24 +1,15 @@
 import { and, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import type { Database } from "./db/database.ts";
-import { type InspectionKind, inspections } from "./schema/node-reports.ts";
+import { inspections } from "./schema/node-reports.ts";
 import { rowsOf } from "./sql/row-source.ts";
 import { type Given, isAnyOf, nameOf, statement, template } from "./sql/statement.ts";
 
 /** A question to the owner of a shard. */
-export interface InspectionRequest {
-  readonly id: string;
-  readonly shardId: number;
-  readonly kind: InspectionKind;
-  /** The job's row, or the project. */
-  readonly subjectId: string;
-  /** For `status`: the state that is not worth an answer; null for any answer. */
-  readonly knownState: string | null;
-}
+export type InspectionRequest = Readonly<
+  Pick<typeof inspections.$inferSelect, "id" | "shardId" | "kind" | "subjectId" | "knownState">
+>;
 
 const { id, shardId, kind, subjectId, knownState, askedAtMs, answer } = inspections;
-
-/** A type, so that its rows may be those of a row source. */
-type InspectionRow = Pick<InspectionRequest, keyof InspectionRequest>;
 
 const QUESTION = {
   id: "uuid",
@@ -29,7 +20,7 @@ const QUESTION = {
 } as const;
 
 const ASK = template(
-  (given: Given<{ questions: readonly InspectionRow[] }>) => sql`
+  (given: Given<{ questions: readonly InspectionRequest[] }>) => sql`
 insert into ${inspections}
   (${nameOf(id)}, ${nameOf(shardId)}, ${nameOf(kind)}, ${nameOf(subjectId)}, ${nameOf(knownState)})
 select id, "shardId", kind, "subjectId", "knownState"

@@ -289,19 +289,6 @@ export async function endAllLeases(database: Database): Promise<void> {
   await database.run("end-all-leases", (sql) => END_ALL_LEASES(sql, {}));
 }
 
-/** A node for display. */
-interface ShownNode {
-  readonly id: string;
-  readonly startedAtMs: number;
-  readonly renewedAtMs: number;
-  readonly leaseExpiresAtMs: number;
-  readonly isLive: boolean;
-  /** How many shards it owns. */
-  readonly shards: number;
-  /** How many live jobs of the project it watches, as of its last renewal. */
-  readonly liveJobs: number;
-}
-
 const SHOWN_MAX = 100;
 
 const FIND = statement((orm, given: Given<{ projectId: string }>) =>
@@ -312,7 +299,9 @@ const FIND = statement((orm, given: Given<{ projectId: string }>) =>
       renewedAtMs,
       leaseExpiresAtMs,
       isLive: sql<boolean>`${leaseExpiresAtMs} > now()`,
+      // How many it owns.
       shards: sql<number>`(select count(*)::int from ${shards} where ${qualified(shards.ownerId)} = ${qualified(id)})`,
+      // How many of the project it watches, as of its last renewal.
       liveJobs: sql<number>`coalesce((${liveJobs} ->> ${given.projectId}::text)::float8, 0)`,
     })
     .from(nodes)
@@ -320,7 +309,7 @@ const FIND = statement((orm, given: Given<{ projectId: string }>) =>
     .limit(SHOWN_MAX),
 );
 
-/** Every node that is remembered, longest running first. */
-export function findNodes(database: Database, projectId: string): Promise<ShownNode[]> {
+/** Every node that is remembered, for display, longest running first. */
+export function findNodes(database: Database, projectId: string) {
   return database.run("find-nodes", (sql) => FIND(sql, { projectId }));
 }

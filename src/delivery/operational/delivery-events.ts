@@ -1,23 +1,15 @@
 import type { AttemptErrorCode } from "../../core/delivery/delivery-outcome.ts";
 import type { Log } from "../../runtime/process/log.ts";
-import type { EventType } from "../../core/delivery/event.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import type { OperationalEvent } from "../../core/delivery/operational-event.ts";
+import type { BlockedDelivery } from "../../store/deliveries/find-blocked.ts";
+import type { OwedDelivery } from "../../store/writes/record-events.ts";
 import type { OriginChange } from "../outbox/outbox.ts";
-
-/** A delivery that nothing more is done about, unless somebody asks for it. */
-interface GivenUpDelivery {
-  readonly id: string;
-  readonly projectId: string;
-  readonly subscriptionId: string;
-  readonly callbackOrigin: string;
-  readonly eventType: EventType;
-  readonly jobId: string;
-}
 
 /** A delivery was given up. One event is sent for many deliveries to one origin, about the last one. */
 export function exhaustedEvent(
-  delivery: GivenUpDelivery,
+  delivery: Pick<OwedDelivery, "id" | "projectId" | "subscriptionId" | "callbackOrigin"> &
+    Pick<BlockedDelivery, "eventType" | "jobId">,
   errorCode: AttemptErrorCode,
 ): OperationalEvent {
   const { projectId, callbackOrigin } = delivery;

@@ -2,6 +2,7 @@ import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import { Repeater } from "../../runtime/repeater.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
+import type { RowKey } from "../../store/sql/row-source.ts";
 import { findSettled } from "../../store/subscriptions/find-ending.ts";
 import { WaitGroups, type WaitOutcome } from "./wait-group.ts";
 
@@ -14,11 +15,7 @@ const ROUNDS_PER_FULL_ROUND = 10;
 const KEYS_PER_STATEMENT_MAX = 2_000;
 
 /** A subscription whose job has not ended. */
-interface AwaitedSubscription {
-  readonly shardId: number;
-  readonly id: string;
-  readonly jobRowId: string;
-}
+type AwaitedSubscription = RowKey & { readonly jobRowId: string };
 
 /** A subscription that at least one request waits for. */
 interface Awaited {

@@ -39,18 +39,16 @@ interface WatchListOptions extends Omit<UpstreamsOptions, "poll" | "isCurrent"> 
 type FirstPoll = "at_once" | "spread" | { readonly unservedMs: number };
 
 /** The state of a job in memory. */
-export interface LiveJobView {
+export interface LiveJobView extends Pick<
+  LiveJob,
+  "status" | "progress" | "pollCount" | "lastPolledAtMs" | "lastError"
+> {
   /** The cause that it waits for. */
   readonly wait: Waiting<JobWait>;
   /** The outcome of the latest poll by this node; null before the first. */
   readonly lastOutcome: PollOutcome | null;
   readonly lastHttpStatus: number | null;
-  readonly status: "pending" | "processing";
-  readonly progress: string | null;
-  readonly pollCount: number;
-  readonly lastPolledAtMs: number | null;
   readonly nextPollAtMs: number | null;
-  readonly lastError: string | null;
 }
 
 /** The jobs that this node polls, in memory: when each is due, and its deadline. */

@@ -15,16 +15,15 @@ export interface ConsumerName extends InboxName {
 }
 
 /** A consumer for display. Times are in epoch milliseconds. */
-export interface ConsumerRecord {
-  readonly id: string;
-  readonly name: string;
-  readonly position: number;
+export interface ConsumerRecord extends Readonly<
+  Pick<
+    typeof inboxConsumers.$inferSelect,
+    "id" | "name" | "position" | "createdAtMs" | "activeAtMs" | "ackedAtMs"
+  >
+> {
   readonly isReading: boolean;
   /** Approximate bytes of the messages behind its position. */
   readonly unreadBytes: number;
-  readonly createdAtMs: number;
-  readonly activeAtMs: number;
-  readonly ackedAtMs: number | null;
 }
 
 /** Where reading begins. */

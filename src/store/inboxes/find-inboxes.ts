@@ -9,13 +9,11 @@ import type { InboxName } from "./place-messages.ts";
 import { rowsOf } from "../sql/row-source.ts";
 
 /** An inbox for display. Times are in epoch milliseconds. */
-export interface InboxRecord {
-  readonly id: string;
-  readonly name: string;
+export interface InboxRecord extends Readonly<
+  Pick<typeof inboxes.$inferSelect, "id" | "name" | "lastMessageAtMs" | "createdAtMs">
+> {
   /** Approximate bytes of the messages that no consumer has acknowledged. */
   readonly unreadBytes: number;
-  readonly lastMessageAtMs: number | null;
-  readonly createdAtMs: number;
 }
 
 const select = (found: SQL, inlineResultBytesMax: SQLWrapper): SQL<InboxRecord> => sql`

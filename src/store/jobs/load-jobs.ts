@@ -2,32 +2,34 @@ import { packedFromBytes, type PackedUuids } from "../../core/ids/packed-uuids.t
 import { arrayLiteral } from "../sql/statement.ts";
 import type { Database } from "../db/database.ts";
 import { rowSource } from "../sql/row-source.ts";
-import type { JobStatus } from "../schema/schema.ts";
+import type { jobs, JobStatus } from "../schema/schema.ts";
 import { epochMs } from "../sql/time.ts";
 
 /** A live job as the watch list needs it. Times are in epoch milliseconds. */
-export interface LiveJob {
-  readonly id: string;
-  readonly shardId: number;
-  readonly projectId: string;
-  readonly connectionId: string;
-  readonly provider: string;
-  /** The definition it is polled by; null for the built-in one. */
-  readonly providerVersionId: string | null;
-  readonly jobId: string;
-  /** Raw JSON object of strings. */
-  readonly params: string;
+export interface LiveJob extends Readonly<
+  Pick<
+    typeof jobs.$inferSelect,
+    | "id"
+    | "shardId"
+    | "projectId"
+    | "connectionId"
+    | "provider"
+    | "providerVersionId"
+    | "jobId"
+    | "params"
+    | "acceptedAtMs"
+    | "deadlineAtMs"
+    | "wantedEvents"
+    | "seen"
+    | "pollCount"
+    | "lastPolledAtMs"
+    | "lastError"
+    | "progress"
+  >
+> {
   readonly status: "pending" | "processing";
-  readonly acceptedAtMs: number;
-  readonly deadlineAtMs: number;
-  readonly wantedEvents: number;
   /** Whether its `job.processing` has been recorded. */
   readonly processingAnnounced: boolean;
-  readonly seen: boolean;
-  readonly pollCount: number;
-  readonly lastPolledAtMs: number | null;
-  readonly lastError: string | null;
-  readonly progress: string | null;
 }
 
 interface OtherJob {

@@ -174,6 +174,7 @@ export const jobs = pgTable(
     /** The definition it is polled by; null for the built-in one. */
     providerVersionId: uuid("provider_version_id"),
     jobId: text("job_id").notNull(),
+    /** Raw JSON object of strings. */
     params: text("params").notNull().default("{}"),
     /** Part of the key: the same job id with other params is another job. Empty without params. */
     paramsDigest: text("params_digest").notNull().default(""),
@@ -228,8 +229,10 @@ export const subscriptions = pgTable(
     jobRowId: uuid("job_row_id").notNull(),
     callbackUrl: text("callback_url").notNull(),
     callbackOrigin: text("callback_origin").notNull(),
+    /** Mask of the wanted events. */
     events: smallint("events").notNull(),
     payload: text("payload").notNull().$type<PayloadMode>(),
+    /** Raw JSON text. */
     metadata: text("metadata").notNull(),
     /** Sealed JSON object of extra callback headers, which may hold a credential; or null. */
     headers: text("headers"),
@@ -239,10 +242,7 @@ export const subscriptions = pgTable(
     retrySchedule: text("retry_schedule"),
     /** The client's trace, as core/trace-context.ts reads it; null for a new one. */
     trace: text("trace"),
-    /**
-     * Mask of its signature schemes, as in core/signing/signing-key.ts; null for the
-     * project's.
-     */
+    /** Mask of its signature schemes, as in core/signing.ts; null for the project's. */
     signatures: smallint("signatures"),
     /** How submit-through recognized the submission; null for subscriptions made otherwise. */
     recognizedBy: text("recognized_by"),

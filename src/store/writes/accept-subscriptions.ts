@@ -12,38 +12,38 @@ import {
 } from "./accept-new-job.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { type BatchStatement, batchStatement, rowSource } from "../sql/row-source.ts";
-import type { JobStatus, PayloadMode } from "../schema/schema.ts";
+import type { jobs, JobStatus, subscriptions } from "../schema/schema.ts";
 import { epochMs, timeFrom } from "../sql/time.ts";
 import { NEW_DELIVERY_STATE, newDeliveryState } from "../sql/delivery-state.ts";
 import type { SubscriptionRecord } from "../subscriptions/subscription-record.ts";
 import type { CallbackFields } from "./callback-fields.ts";
 
 /** A client's request, validated and ready to be stored. */
-export interface AcceptRequest {
-  readonly projectId: string;
-  readonly connectionId: string;
-  readonly provider: string;
-  /** The definition that a new job is polled by; null for the built-in one. */
-  readonly providerVersionId: string | null;
-  readonly jobId: string;
+export interface AcceptRequest
+  extends
+    Readonly<
+      Pick<
+        typeof jobs.$inferSelect,
+        "projectId" | "connectionId" | "provider" | "providerVersionId" | "jobId"
+      >
+    >,
+    Readonly<
+      Pick<
+        typeof subscriptions.$inferSelect,
+        | "callbackUrl"
+        | "callbackOrigin"
+        | "events"
+        | "payload"
+        | "metadata"
+        | "retrySchedule"
+        | "trace"
+        | "signatures"
+        | "recognizedBy"
+      >
+    > {
   readonly params: Readonly<Record<string, string>>;
-  readonly callbackUrl: string;
-  readonly callbackOrigin: string;
-  /** Mask of the wanted events. */
-  readonly events: number;
-  readonly payload: PayloadMode;
-  /** Raw JSON text. */
-  readonly metadata: string;
   /** Seals the secrets of the subscription with this UUID; null without secrets. */
   readonly sealFor: ((subscriptionId: string) => SealedParts) | null;
-  /** JSON array of seconds, or null for the project's. */
-  readonly retrySchedule: string | null;
-  /** The client's trace, or null. */
-  readonly trace: string | null;
-  /** Mask of the signature schemes, or null for the project's. */
-  readonly signatures: number | null;
-  /** How submit-through recognized the submission; null for subscriptions made otherwise. */
-  readonly recognizedBy: string | null;
   /** How long the job may take, from now. */
   readonly deadlineMs: number;
   readonly idempotencyKey: string | null;
@@ -318,11 +318,6 @@ interface EventOfRow {
 /** A job can end only once while its subscription is accepted. */
 const RUNS_MAX = 5;
 
-/** Whether the job of the latest subscription that came alone was new: likely, the next one's is too. */
-export interface LatestLoneJob {
-  isNew: boolean;
-}
-
 /**
  * Stores the batch and returns one outcome a row, in the order given.
  * @param latest kept from call to call; it decides only how, and never whether, rows are stored
@@ -331,7 +326,7 @@ export async function acceptSubscriptions(
   database: Database,
   rows: readonly AcceptRow[],
   options?: CallOptions,
-  latest: LatestLoneJob = { isNew: true },
+  latest = { isNew: true },
 ): Promise<AcceptedRow[]> {
   const keys = rows.filter(({ idempotencyKey }) => idempotencyKey !== null);
   const hasKeys = keys.length > 0;

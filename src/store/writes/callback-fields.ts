@@ -3,24 +3,22 @@ import {
   PROGRESS_EVENT_TYPES,
   WANTS_RESULT_FETCHED,
 } from "../../core/delivery/event.ts";
-import type { PayloadMode } from "../schema/schema.ts";
+import type { subscriptions } from "../schema/schema.ts";
 
 /** Fields of a subscription that a callback is made from. */
-export interface CallbackFields {
-  readonly callbackUrl: string;
-  readonly payload: PayloadMode;
-  /** Raw JSON text. */
-  readonly metadata: string;
-  /** Sealed JSON object of extra callback headers, or null. */
-  readonly headers: string | null;
-  /** Sealed `whsec_…`, or null to sign with the project's. */
-  readonly secret: string | null;
-  /** JSON array of seconds, or null for the project's. */
-  readonly retrySchedule: string | null;
-  /** Mask of the signature schemes, or null for the project's. */
-  readonly signatures: number | null;
-  /** The client's trace, or null. */
-  readonly trace: string | null;
+export interface CallbackFields extends Readonly<
+  Pick<
+    typeof subscriptions.$inferSelect,
+    | "callbackUrl"
+    | "payload"
+    | "metadata"
+    | "headers"
+    | "secret"
+    | "retrySchedule"
+    | "signatures"
+    | "trace"
+  >
+> {
   /** True when the subscription receives progress events, so that its callbacks have an order. */
   readonly wantsProgress: boolean;
   /** True when it wants a result that is a link to be fetched. */

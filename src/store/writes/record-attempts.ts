@@ -2,25 +2,18 @@ import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
 import type { Sql } from "../connection/connection.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
+import type { attempts } from "../schema/schema.ts";
 import { IS_PENDING } from "../sql/delivery-state.ts";
 import { type BatchStatement, batchStatement, rowSource } from "../sql/row-source.ts";
 import { timeFrom } from "../sql/time.ts";
 
 /** One HTTP attempt and the resulting state of its delivery. */
-export interface AttemptRow {
+export interface AttemptRow extends Readonly<Omit<typeof attempts.$inferSelect, "number">> {
   /** Projects take turns to be recorded. */
   readonly projectId: string;
-  readonly shardId: number;
-  readonly deliveryId: string;
   readonly subscriptionId: string;
   /** Attempts made before this one; compared by the compare-and-set. */
   readonly attemptCount: number;
-  readonly startedAtMs: number;
-  readonly durationMs: number;
-  readonly httpStatus: number | null;
-  readonly errorCode: string | null;
-  readonly errorMessage: string | null;
-  readonly responseExcerpt: string | null;
   readonly status: DeliveryStatus;
   /** Only while `pending`. */
   readonly nextAttemptAtMs: number | null;

@@ -1,4 +1,4 @@
-import { eventBit, type EventType, PROGRESS_EVENT_TYPES } from "../../core/delivery/event.ts";
+import { eventBit, PROGRESS_EVENT_TYPES } from "../../core/delivery/event.ts";
 import { subscriptionsPerEvent } from "../../core/pace/steps.ts";
 import { type RawResult, textOfResult } from "../../core/json/raw-result.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
@@ -12,56 +12,65 @@ import {
 } from "./callback-fields.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { batchStatement, rowSource } from "../sql/row-source.ts";
-import type { JobStatus } from "../schema/schema.ts";
+import type { deliveries, events, fanOuts, JobStatus } from "../schema/schema.ts";
+import type { LiveJob } from "../jobs/load-jobs.ts";
 import { HIGHEST_ID, LOWEST_ID, subscriptionsInOrder } from "../sql/page.ts";
 import { timeFrom } from "../sql/time.ts";
 
 /** A fact about a job, to be recorded with all its deliveries. */
-export interface EventRow {
-  /** Projects take turns to be recorded. */
-  readonly projectId: string;
-  readonly shardId: number;
-  readonly jobRowId: string;
+export interface EventRow
+  extends
+    Readonly<
+      Pick<
+        typeof events.$inferSelect,
+        | "projectId"
+        | "shardId"
+        | "jobRowId"
+        | "type"
+        | "occurredAtMs"
+        | "upstreamCreatedAt"
+        | "upstreamUpdatedAt"
+        | "error"
+        | "resultBytes"
+        | "resultFetch"
+        | "progress"
+      >
+    >,
+    Pick<LiveJob, "pollCount" | "lastPolledAtMs"> {
   readonly eventId: string;
-  readonly type: EventType;
   /** The job's status from now on. */
   readonly status: JobStatus;
-  readonly occurredAtMs: number;
-  readonly upstreamCreatedAt: string | null;
-  readonly upstreamUpdatedAt: string | null;
-  readonly error: string | null;
   /** Null also when it was stored in parts. */
   readonly result: RawResult | null;
-  readonly resultBytes: number;
-  /** Raw JSON: the outcome of fetching a result that is a link. */
-  readonly resultFetch: string | null;
-  readonly progress: string | null;
-  readonly pollCount: number;
-  readonly lastPolledAtMs: number | null;
 }
 
 /** One delivery of an event, with everything that sending it needs besides the event itself. */
-export interface OwedDelivery extends CallbackFields {
-  readonly id: string;
-  readonly shardId: number;
-  readonly projectId: string;
-  readonly subscriptionId: string;
-  readonly eventId: string;
-  readonly callbackOrigin: string;
-  readonly attemptCount: number;
-  readonly attemptsBefore: number;
+export interface OwedDelivery
+  extends
+    CallbackFields,
+    Readonly<
+      Pick<
+        typeof deliveries.$inferSelect,
+        | "id"
+        | "shardId"
+        | "projectId"
+        | "subscriptionId"
+        | "eventId"
+        | "callbackOrigin"
+        | "attemptCount"
+        | "attemptsBefore"
+      >
+    > {
   readonly nextAttemptAtMs: number;
 }
 
 /** An event that not all subscriptions of its job have a delivery of yet. */
-export interface FanOutKey {
-  readonly shardId: number;
-  readonly jobRowId: string;
-  readonly eventType: EventType;
-  readonly projectId: string;
-  /** Epoch milliseconds; of the newest event of the type. */
-  readonly occurredAtMs: number;
-}
+export type FanOutKey = Readonly<
+  Pick<
+    typeof fanOuts.$inferSelect,
+    "shardId" | "jobRowId" | "eventType" | "projectId" | "occurredAtMs"
+  >
+>;
 
 /**
  * `recorded` is false when the job had already ended, so that another ending holds, or when its
