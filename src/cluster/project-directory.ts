@@ -10,16 +10,6 @@ import type { Database } from "../store/db/database.ts";
 import { loadProjects, type ProjectRecord } from "../store/projects/manage-projects.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-interface ProjectDirectoryOptions {
-  /** Signals that projects may have changed. */
-  readonly changes?: ChangeSignal | undefined;
-  readonly database: Database;
-  /** The limits of projects for which the operator has set none. */
-  readonly limitsByDefault: ProjectLimitDefaults;
-  /** Applies the settings of every new or changed project, on whichever node it was changed. */
-  readonly delivery: Pick<DeliveryEngine, "configure">;
-}
-
 /** Every project with its settings and limits, held in memory and kept fresh. */
 export class ProjectDirectory extends Refresher<ProjectRecord> implements ProjectLimits {
   readonly #byId = new Map<string, ProjectRecord>();
@@ -29,7 +19,20 @@ export class ProjectDirectory extends Refresher<ProjectRecord> implements Projec
 
   constructor(
     runtime: Runtime,
-    { database, changes, delivery, limitsByDefault }: ProjectDirectoryOptions,
+    {
+      database,
+      changes,
+      delivery,
+      limitsByDefault,
+    }: {
+      readonly database: Database;
+      /** Signals that projects may have changed. */
+      readonly changes?: ChangeSignal | undefined;
+      /** Applies the settings of every new or changed project, on whichever node it was changed. */
+      readonly delivery: Pick<DeliveryEngine, "configure">;
+      /** The limits of projects for which the operator has set none. */
+      readonly limitsByDefault: ProjectLimitDefaults;
+    },
   ) {
     super(runtime, {
       name: "refresh projects",

@@ -34,11 +34,8 @@ export class Views {
     const { upstreams } = watches;
     this.lanes = new LaneBoard(runtime, { ...options, upstreams });
     this.inspector = new Inspector(runtime, { ...options, watches, rawAnswers, upstreams });
-    this.connectionLoads = new ConnectionLoads(runtime, {
-      nodeId: options.nodeId,
-      upstreams,
-      inspector: this.inspector,
-    });
+    const { nodeId } = options;
+    this.connectionLoads = new ConnectionLoads(runtime, nodeId, upstreams, this.inspector);
     this.statuses = new WatchedStatuses(runtime, options);
   }
 }

@@ -13,19 +13,24 @@ const BACKLOG = {
     "How long the first of the overdue deliveries has been due.",
 } as const;
 
-interface DeliveryGaugesOptions {
-  readonly outbox: Outbox;
-  readonly waits: Waits;
-  readonly fanOuts: Pick<FanOutRunner, "size" | "oldestMs">;
-  /** Reads the backlog of all nodes, at each scrape. */
-  readBacklog(): Promise<DeliveryBacklog>;
-}
-
 /** The gauges of delivering. */
-export function registerDeliveryGauges(metrics: Metrics, options: DeliveryGaugesOptions): void {
-  const { outbox, fanOuts, waits } = options;
+export function registerDeliveryGauges(
+  metrics: Metrics,
+  {
+    outbox,
+    waits,
+    fanOuts,
+    readBacklog,
+  }: {
+    readonly outbox: Outbox;
+    readonly waits: Waits;
+    readonly fanOuts: Pick<FanOutRunner, "size" | "oldestMs">;
+    /** Reads the backlog of all nodes, at each scrape. */
+    readonly readBacklog: () => Promise<DeliveryBacklog>;
+  },
+): void {
   metrics.measuredGauges(BACKLOG, async () => {
-    const { overdue, oldestOverdueMs } = await options.readBacklog();
+    const { overdue, oldestOverdueMs } = await readBacklog();
     return {
       ringback_deliveries_overdue: overdue,
       ringback_oldest_overdue_delivery_seconds: oldestOverdueMs / 1000,

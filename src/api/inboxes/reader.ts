@@ -23,13 +23,6 @@ const PAGES_AWAITED_PER_PROJECT_MAX = 2_000;
 /** How long a page waits for its turn. */
 const TURN_MS_MAX = 3_000;
 
-/** Where a request begins to read. */
-interface ReadingStart {
-  readonly inbox: FoundInbox;
-  readonly position: number;
-  readonly isKnownConsumer: boolean;
-}
-
 /** A page of messages, as JSON texts. */
 export interface ReadPage {
   readonly messages: readonly { readonly cursor: string; readonly json: string }[];
@@ -62,12 +55,18 @@ export class InboxReader {
     limits.measuredBy("inbox_pages_running", (projectId) => this.#turns.heldBy(projectId));
   }
 
-  /** The start position: at the cursor if one is given, otherwise the consumer's position. */
+  /** Where a request begins to read: at the cursor if one is given, otherwise the consumer's position. */
   async begin(
     database: Database,
     of: InboxName & { readonly consumer: string | null },
     cursor: { readonly text: string | undefined; readonly where: "parameter" | "header" },
-  ): Promise<Outcome<ReadingStart>> {
+  ): Promise<
+    Outcome<{
+      readonly inbox: FoundInbox;
+      readonly position: number;
+      readonly isKnownConsumer: boolean;
+    }>
+  > {
     const { clock, consumerClaims } = this.#services;
     const { projectId, name, consumer } = of;
     const at = { nowMs: clock.now(), nodeId: consumerClaims.nodeId };

@@ -66,14 +66,8 @@ interface WrappedItems {
 
 type BatchRequest = z.output<typeof batchRequestSchema>;
 
-export interface Batch {
-  readonly projectId: string;
-  readonly body: BatchRequest;
-  /** The JSON text of the body. */
-  readonly text: string;
-  readonly idempotencyKey: string | null;
-  readonly trace: string | null;
-}
+/** The parts that a batch and its items have in common with a single request. */
+type RequestParts = Omit<SubscriptionRequest, "request" | "recognizedBy">;
 
 /**
  * Enough for a batch of the store to fill while another is written. All items of a request at once
@@ -88,7 +82,7 @@ const ITEMS_AT_ONCE = 250;
  * nothing could be stored, one failure for the whole.
  */
 export async function subscribeBatch(
-  batch: Batch,
+  batch: RequestParts & { readonly body: BatchRequest },
   services: ApiServices,
   scope: RequestScope,
 ): Promise<Reply> {
@@ -167,13 +161,7 @@ class Unavailable {
 }
 
 /** An item of a batch, which is still to be validated. */
-interface BatchItem {
-  readonly projectId: string;
-  readonly item: unknown;
-  readonly text: string;
-  readonly idempotencyKey: string | null;
-  readonly trace: string | null;
-}
+type BatchItem = RequestParts & { readonly item: unknown };
 
 const NONE_EARLIER: ReadonlyMap<string, EarlierSubscription> = new Map();
 

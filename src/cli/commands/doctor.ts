@@ -69,13 +69,11 @@ async function* machineChecks(
   yield* checkMachine(cli.env, { receiver: receiver ?? null });
 }
 
-interface Running {
-  /** Null when there is none to talk to. */
-  readonly ringback: Ringback | null;
-  readonly check: Check;
-}
-
-async function findRunning(flags: DoctorFlags, { cli, signal }: CommandRun): Promise<Running> {
+/** Whether the gateway is ready, and a client of it; null when there is none to talk to. */
+async function findRunning(
+  flags: DoctorFlags,
+  { cli, signal }: CommandRun,
+): Promise<{ readonly ringback: Ringback | null; readonly check: Check }> {
   let access;
   try {
     access = await openGateway(cli, flags);

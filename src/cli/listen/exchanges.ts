@@ -16,12 +16,10 @@ export interface Exchange {
 }
 
 /** The subject of a message. */
-export interface Subject {
+export function subjectOf({ body }: Pick<InboxMessage, "body">): {
   readonly type: string;
   readonly jobId: string | null;
-}
-
-export function subjectOf({ body }: Pick<InboxMessage, "body">): Subject {
+} {
   const text = (...path: string[]): string | null => {
     const raw = sliceRawJson(body, path);
     return raw?.startsWith('"') === true ? (JSON.parse(raw) as string) : null;

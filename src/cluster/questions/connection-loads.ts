@@ -25,24 +25,27 @@ interface ProjectLoads {
   readonly byConnection: ReadonlyMap<string, readonly LoadOnNode[]>;
 }
 
-interface ConnectionLoadsOptions {
-  readonly nodeId: string;
-  readonly upstreams: Pick<Upstreams, "loadsOf">;
-  readonly inspector: Pick<Inspector, "inspectLoads">;
-}
-
 /**
  * Gathers the load of connections from all nodes on request: nothing is published in between, and
  * requests for a project at the same time share one round of the nodes.
  */
 export class ConnectionLoads {
   readonly #runtime: Pick<Runtime, "clock">;
-  readonly #options: ConnectionLoadsOptions;
+  readonly #nodeId: string;
+  readonly #upstreams: Pick<Upstreams, "loadsOf">;
+  readonly #inspector: Pick<Inspector, "inspectLoads">;
   readonly #byProject = new Map<string, { atMs: number; loads: Promise<ProjectLoads> }>();
 
-  constructor(runtime: Pick<Runtime, "clock">, options: ConnectionLoadsOptions) {
+  constructor(
+    runtime: Pick<Runtime, "clock">,
+    nodeId: string,
+    upstreams: Pick<Upstreams, "loadsOf">,
+    inspector: Pick<Inspector, "inspectLoads">,
+  ) {
     this.#runtime = runtime;
-    this.#options = options;
+    this.#nodeId = nodeId;
+    this.#upstreams = upstreams;
+    this.#inspector = inspector;
   }
 
   of(database: Database, projectId: string): Promise<ProjectLoads> {
@@ -62,16 +65,15 @@ export class ConnectionLoads {
   }
 
   async #gather(database: Database, projectId: string): Promise<ProjectLoads> {
-    const { nodeId, upstreams, inspector } = this.#options;
     const nodes = await findReachableNodes(database);
-    const others = nodes.filter(({ id }) => id !== nodeId);
+    const others = nodes.filter(({ id }) => id !== this.#nodeId);
     const answers = await Promise.all(
       others.map(async ({ id, shardId }) => ({
         id,
-        loads: await inspector.inspectLoads({ shardId, projectId }),
+        loads: await this.#inspector.inspectLoads({ shardId, projectId }),
       })),
     );
-    const own = { id: nodeId, loads: upstreams.loadsOf(projectId) };
+    const own = { id: this.#nodeId, loads: this.#upstreams.loadsOf(projectId) };
     return {
       atMs: this.#runtime.clock.now(),
       missingNodes: answers.filter(({ loads }) => loads === null).map(({ id }) => id),

@@ -33,12 +33,6 @@ const HELD_MAX = 2_000;
 /** Differs from every state, so that any answer is news. */
 const NO_STATE = "";
 
-interface Copy {
-  /** Null when the owner has none. */
-  readonly answer: ObservedAnswer | null;
-  readonly untilMs: number;
-}
-
 /** `silent` when the owner did not answer in time; null when it says that it has no answer. */
 type Reply = ObservedAnswer | "awaited" | "silent" | null;
 
@@ -58,7 +52,11 @@ export class RemoteStatuses {
   readonly #runtime: Runtime;
   readonly #options: RemoteStatusesOptions;
   readonly #questions: OwnerQuestions;
-  readonly #copies = new SharedCache<Copy>(COPIES_MAX);
+  /** An answer is null when the owner has none. */
+  readonly #copies = new SharedCache<{
+    readonly answer: ObservedAnswer | null;
+    readonly untilMs: number;
+  }>(COPIES_MAX);
   /** Questions that are open, by job and known state. */
   readonly #asked = new Map<string, Promise<Reply>>();
   readonly #stopping = new AbortController();

@@ -7,6 +7,7 @@ import {
   inflateRawSync,
   inflateSync,
   zstdDecompressSync,
+  type ZlibOptions,
 } from "node:zlib";
 import type { ResponseHeaders } from "./request-outcome.ts";
 
@@ -80,9 +81,7 @@ function decodeOne(encoding: string, body: Buffer, bytesMax: number): Buffer {
   }
 }
 
-interface OutputLimit {
-  readonly maxOutputLength: number;
-}
+type OutputLimit = Required<Pick<ZlibOptions, "maxOutputLength">>;
 
 function gunzip(body: Buffer, limit: OutputLimit): Buffer {
   try {

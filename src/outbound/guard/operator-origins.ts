@@ -5,16 +5,6 @@ interface OperatorOrigin {
   readonly origin: string;
 }
 
-/** The properties of a connection that decide whether its requests are the operator's. */
-interface ConnectionPlace {
-  readonly projectId: string;
-  readonly provider: string;
-  /** The connection's own; null for the definition's. */
-  readonly baseUrl: string | null;
-  /** True when the operator wrote the definition: it is built in or comes from a file. */
-  readonly isOperatorsDefinition: boolean;
-}
-
 /**
  * Addresses that requests may go to wherever they lead, because the operator named them in the
  * environment (`PULSE_BASE_URL`, the sandbox). Only requests that the operator described get there:
@@ -33,8 +23,22 @@ export class OperatorOrigins {
   }
 
   /** True when requests of this connection to this origin are the operator's. */
-  trusts(connection: ConnectionPlace, origin: string): boolean {
-    const { projectId, provider, baseUrl, isOperatorsDefinition } = connection;
+  trusts(
+    {
+      projectId,
+      provider,
+      baseUrl,
+      isOperatorsDefinition,
+    }: {
+      readonly projectId: string;
+      readonly provider: string;
+      /** The connection's own; null for the definition's. */
+      readonly baseUrl: string | null;
+      /** True when the operator wrote the definition: it is built in or comes from a file. */
+      readonly isOperatorsDefinition: boolean;
+    },
+    origin: string,
+  ): boolean {
     if (!isOperatorsDefinition) return false;
     if (baseUrl === null) return this.#origins.some((one) => one.origin === origin);
     if (projectId !== this.#projectId) return false;

@@ -10,19 +10,21 @@ import { pulseJobBody, resultText } from "./pulse-answer.ts";
 import { pulseError, type PulseError } from "./pulse-error.ts";
 import { isEnded, type SandboxJob } from "./sandbox-job.ts";
 
-interface JobRoutesOptions {
+const SUBMISSION_BYTES_MAX = 1024 * 1024 + 4096;
+
+/** The fake async job API, in Pulse's format: submit, ask, cancel, download. */
+export function createJobRoutes({
+  clock,
+  jobs,
+  sandboxUrl,
+  mayChange,
+}: {
   readonly clock: Clock;
   readonly jobs: JobStore;
   /** Where the sandbox is mounted, without a slash at the end. */
   readonly sandboxUrl: () => string;
   readonly mayChange: MayChange;
-}
-
-const SUBMISSION_BYTES_MAX = 1024 * 1024 + 4096;
-
-/** The fake async job API, in Pulse's format: submit, ask, cancel, download. */
-export function createJobRoutes(options: JobRoutesOptions): Hono {
-  const { clock, jobs, sandboxUrl, mayChange } = options;
+}): Hono {
   const routes = new Hono();
 
   routes.post(

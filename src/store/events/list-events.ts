@@ -21,16 +21,6 @@ import { timeOf } from "../sql/time.ts";
 import { event, EVENT_COLUMNS, type EventRecord } from "./find-events.ts";
 import { rowsOf } from "../sql/row-source.ts";
 
-interface EventQuery extends PageQuery {
-  readonly type: EventType | null;
-  /** The UUID of a job, or null for those of all jobs. */
-  readonly jobRowId: string | null;
-  /** Epoch milliseconds. */
-  readonly createdAfterMs: number | null;
-  /** Epoch milliseconds. */
-  readonly createdBeforeMs: number | null;
-}
-
 type PageParameters = PageWindow &
   Given<{
     createdBeforeMs: number | null;
@@ -115,10 +105,16 @@ const LIST_OF_JOB = statement(
     matching(orm, given, ofJob(orm, given)),
 );
 
-/** The project's matching events, newest first, without their results. */
+/** The project's matching events, newest first, without their results. Times in epoch milliseconds. */
 export async function findEvents(
   database: Database,
-  query: EventQuery,
+  query: PageQuery & {
+    readonly type: EventType | null;
+    /** The UUID of a job, or null for those of all jobs. */
+    readonly jobRowId: string | null;
+    readonly createdAfterMs: number | null;
+    readonly createdBeforeMs: number | null;
+  },
 ): Promise<Page<EventRecord>> {
   const { limit, jobRowId, createdBeforeMs } = query;
   const scan = scanOf(limit, query.type !== null || createdBeforeMs !== null);

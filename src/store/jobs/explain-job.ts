@@ -34,31 +34,33 @@ export interface WantedCallbacks {
   readonly metadata: { readonly key: string; readonly value: string } | null;
 }
 
-interface SubscriptionParameters {
-  readonly shardId: number;
-  readonly jobRowId: string;
-  readonly subscriptionId: string | null;
-  readonly metadataKey: string | null;
-  readonly metadataValue: string | null;
-}
-
 // Ordered by both columns: see subscription-page.ts.
-const SUBSCRIPTIONS = statement((orm, given: Given<SubscriptionParameters>) =>
-  orm
-    .select(SUBSCRIPTION_COLUMNS)
-    .from(subscription)
-    .innerJoin(job, IS_ITS_JOB)
-    .leftJoin(delivery, IS_ITS_DELIVERY)
-    .where(
-      and(
-        eq(subscription.shardId, given.shardId),
-        eq(subscription.jobRowId, given.jobRowId),
-        sql`(${given.subscriptionId}::text is null or ${subscription.id} = ${given.subscriptionId}::text::uuid)`,
-        sql`(${given.metadataKey}::text is null or ${hasMetadata(given)})`,
-      ),
-    )
-    .orderBy(desc(subscription.jobRowId), desc(subscription.id))
-    .limit(SUBSCRIPTIONS_SHOWN_MAX + 1),
+const SUBSCRIPTIONS = statement(
+  (
+    orm,
+    given: Given<{
+      shardId: number;
+      jobRowId: string;
+      subscriptionId: string | null;
+      metadataKey: string | null;
+      metadataValue: string | null;
+    }>,
+  ) =>
+    orm
+      .select(SUBSCRIPTION_COLUMNS)
+      .from(subscription)
+      .innerJoin(job, IS_ITS_JOB)
+      .leftJoin(delivery, IS_ITS_DELIVERY)
+      .where(
+        and(
+          eq(subscription.shardId, given.shardId),
+          eq(subscription.jobRowId, given.jobRowId),
+          sql`(${given.subscriptionId}::text is null or ${subscription.id} = ${given.subscriptionId}::text::uuid)`,
+          sql`(${given.metadataKey}::text is null or ${hasMetadata(given)})`,
+        ),
+      )
+      .orderBy(desc(subscription.jobRowId), desc(subscription.id))
+      .limit(SUBSCRIPTIONS_SHOWN_MAX + 1),
 );
 
 const DELIVERIES = statement((orm, given: Given<{ shardId: number; ids: readonly string[] }>) => {

@@ -49,14 +49,12 @@ beforeEach(() => {
 const newLoads = () =>
   new ConnectionLoads(
     { clock },
+    OWN,
+    { loadsOf: () => [{ connectionId: CONNECTION_ID, load: IDLE }] },
     {
-      nodeId: OWN,
-      upstreams: { loadsOf: () => [{ connectionId: CONNECTION_ID, load: IDLE }] },
-      inspector: {
-        inspectLoads: async ({ shardId, projectId }) => {
-          asked.push(`${shardId} ${projectId}`);
-          return other;
-        },
+      inspectLoads: async ({ shardId, projectId }) => {
+        asked.push(`${shardId} ${projectId}`);
+        return other;
       },
     },
   );
