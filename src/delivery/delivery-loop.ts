@@ -9,6 +9,7 @@ import type { EventContent } from "../core/delivery/event.ts";
 import { isInboxTarget } from "../core/delivery/inbox-target.ts";
 import { publicId } from "../core/ids/ids.ts";
 import type { LaneVerdict } from "../core/job/job.ts";
+import type { RequestClient } from "../outbound/request-client.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Database } from "../store/db/database.ts";
 import {
@@ -41,6 +42,8 @@ const TAKEN_UNRECORDED_MAX = 2000;
 const BEGUN_PER_TURN_MAX = 32;
 /** Attempts of each project in a millisecond, so that callbacks do not pile up where polls keep the event loop busy. */
 const BEGUN_EACH_PER_MS = 1;
+/** An attempt on a new connection takes about as much time as these on one that is open: name, sockets, TLS. */
+const PIECES_OF_NEW_CONNECTION = 4;
 
 export interface DeliveryLoopOptions extends DelivererOptions {
   /** Tells when deliveries may be due. */
@@ -48,6 +51,7 @@ export interface DeliveryLoopOptions extends DelivererOptions {
   readonly database: Database;
   /** Results above this go by reference. */
   readonly inlineResultBytesMax: number;
+  readonly callbackClient: Pick<RequestClient, "send" | "hasIdleConnection">;
   /** When an origin counts as failing, if not as usual. */
   readonly breaker?: BreakerLimits;
   readonly shards: Pick<OwnedShards, "list" | "has">;
@@ -247,7 +251,9 @@ export class DeliveryLoop implements Service {
     this.#idle.begin();
     let result: AttemptResult = NOT_KNOWN;
     try {
-      const turn = this.#beginnings.begin(callback.delivery.projectId);
+      const { projectId, callbackOrigin } = callback.delivery;
+      const isOpen = this.#options.callbackClient.hasIdleConnection(projectId, callbackOrigin);
+      const turn = this.#beginnings.begin(projectId, isOpen ? 1 : PIECES_OF_NEW_CONNECTION);
       if (turn !== null) await turn;
       result = await attemptDelivery(this.#runtime, this.#options, callback, (verdict) =>
         this.#onTaken(callback, verdict),

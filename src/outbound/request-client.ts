@@ -92,6 +92,14 @@ export class RequestClient {
     return count;
   }
 
+  /** Whether a request of the project to this origin finds a connection that is open. */
+  hasIdleConnection(projectId: string, origin: string): boolean {
+    const project = this.#projects.get(projectId);
+    if (project === undefined) return false;
+    const { guarded, trusted } = project;
+    return [guarded, trusted].some((origins) => (origins.get(origin)?.idleCount ?? 0) > 0);
+  }
+
   /** Performs one exchange. Every failure is an outcome, never a rejection. */
   send(request: OutboundRequest): Promise<RequestOutcome> {
     const connections = this.#connectionsFor(request);

@@ -61,6 +61,8 @@ export class LoopHarness {
   ownedShards: number[] = Array.from({ length: 256 }, (_, shardId) => shardId);
   /** The receiver's response. */
   answer: () => RequestOutcome | Promise<RequestOutcome> = () => answered(200);
+  /** Whether each origin has a connection that is open. */
+  isConnected = true;
   /** Every read of due deliveries waits for this after it was made. */
   readGate: Promise<void> = Promise.resolve();
   /** Every record waits for this before it is made. */
@@ -91,7 +93,10 @@ export class LoopHarness {
       shards: shardsIn(() => this.ownedShards),
       resultLinks: { urlOf: (eventId) => `http://gateway.test/${eventId}` },
       signingKeys: { of: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]) },
-      callbackClient: { send: (request) => this.#send(request) },
+      callbackClient: {
+        send: (request) => this.#send(request),
+        hasIdleConnection: () => this.isConnected,
+      },
       writers: { recordAttempt: (attempt) => this.#record(attempt) },
       operationalEvents: { publish: (news) => this.#onNews(news) },
     });

@@ -26,6 +26,21 @@ describe("connections", () => {
     expect(server.sockets).toHaveLength(1);
   });
 
+  test("an idle connection is known by its project and origin, while nothing else uses it", async () => {
+    const held: ServerResponse[] = [];
+    const server = await serveHttp((_, response) => void held.push(response));
+    const client = openClient();
+    const isIdle = (projectId = PROJECT): boolean =>
+      client.hasIdleConnection(projectId, server.origin);
+    expect(isIdle()).toBe(false);
+    const sent = client.send(post(server.origin));
+    await vi.waitFor(() => expect(held).toHaveLength(1), { timeout: 60_000 });
+    expect(isIdle()).toBe(false);
+    held[0]?.end();
+    await sent;
+    expect([isIdle(), isIdle("another project")]).toEqual([true, false]);
+  });
+
   test("connections never exceed the limit of an origin; the rest waits its turn", async () => {
     const held: ServerResponse[] = [];
     let most = 0;

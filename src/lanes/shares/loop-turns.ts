@@ -12,6 +12,11 @@ export interface LoopTurnsOptions {
   readonly guaranteedPerMs?: number;
 }
 
+interface Waiting {
+  readonly pieces: number;
+  readonly begin: () => void;
+}
+
 /**
  * Shares the event loop among projects. Only a few pieces of work begin in each turn of the loop; the
  * others wait, and projects take turns. So however many requests of one project come at once, those of
@@ -21,7 +26,7 @@ export interface LoopTurnsOptions {
  */
 export class LoopTurns {
   readonly #options: LoopTurnsOptions;
-  readonly #waiting: Turns<() => void>;
+  readonly #waiting: Turns<Waiting>;
   /** In this turn, by project; kept only in a crowd. */
   readonly #begunBy = new Map<string, number>();
   #begun = 0;
@@ -34,16 +39,19 @@ export class LoopTurns {
     this.#waiting = new Turns(options.resource);
   }
 
-  /** Begins a piece of work of the project: null when it may begin now, else its turn to wait for. */
-  begin(projectId: string): Promise<void> | null {
+  /**
+   * Begins work of the project: null when it may begin now, else its turn to wait for.
+   * @param pieces as many as it is worth. It begins in any turn in which one may, and uses up the part of the others.
+   */
+  begin(projectId: string, pieces = 1): Promise<void> | null {
     this.#options.crowd?.note(projectId);
     this.#schedule();
     if (this.#mayBegin(projectId)) {
-      this.#count(projectId);
+      this.#count(projectId, pieces);
       return null;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.add(projectId, resolve);
+    this.#waiting.add(projectId, { pieces, begin: resolve });
     return promise;
   }
 
@@ -58,10 +66,10 @@ export class LoopTurns {
     return (this.#begunBy.get(projectId) ?? 0) < eachMax;
   }
 
-  #count(projectId: string): void {
-    this.#begun += 1;
+  #count(projectId: string, pieces: number): void {
+    this.#begun += pieces;
     if (this.#eachMax === null) return;
-    this.#begunBy.set(projectId, (this.#begunBy.get(projectId) ?? 0) + 1);
+    this.#begunBy.set(projectId, (this.#begunBy.get(projectId) ?? 0) + pieces);
   }
 
   /** Ends this turn as soon as the loop has looked at the sockets, or later in a crowd. */
@@ -85,9 +93,9 @@ export class LoopTurns {
       if (projectId === undefined) return;
       // Projects take turns, so the others have begun their part too.
       if (this.#eachMax !== null && !this.#hasPart(projectId, this.#eachMax)) return;
-      const begin = this.#waiting.takeFrom(projectId);
-      this.#count(projectId);
-      begin?.();
+      const next = this.#waiting.takeFrom(projectId);
+      this.#count(projectId, next?.pieces ?? 0);
+      next?.begin();
     }
   };
 }

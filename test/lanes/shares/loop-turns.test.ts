@@ -27,6 +27,24 @@ test("work that comes singly begins at once", async () => {
   }
 });
 
+test("work that is worth several pieces uses up the part of as many, and begins in any turn", async () => {
+  const { turns } = scene();
+  const FLOOD = 100;
+  let begun = 0;
+  for (let work = 0; work < FLOOD; work += 1) {
+    const turn = turns.begin("loud", PER_TURN / 2);
+    if (turn === null) begun += 1;
+    else void turn.then(() => (begun += 1));
+  }
+  expect(begun).toBe(2);
+  for (let before = begun; begun < FLOOD; before = begun) {
+    await nextTurn();
+    expect(begun - before).toBeLessThanOrEqual(2 * 2);
+  }
+  await nextTurn();
+  expect(turns.begin("loud", 100 * PER_TURN)).toBeNull();
+});
+
 test("only a few pieces of a flood begin before the first piece of another project", async () => {
   const { begun, begin } = scene();
   const all = Array.from({ length: 1_000 }, () => begin("loud"));

@@ -119,7 +119,10 @@ function deliveryLoop(
     shards: shardsIn(() => []),
     resultLinks: { urlOf: () => "" },
     signingKeys: { of: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]) },
-    callbackClient: { send: () => Promise.resolve(answered(200)) },
+    callbackClient: {
+      send: () => Promise.resolve(answered(200)),
+      hasIdleConnection: () => true,
+    },
     operationalEvents: { publish: () => undefined },
     writers: { recordAttempt },
   });
