@@ -172,19 +172,30 @@ class Answering {
         return route.answer(incoming);
       });
     }
-    if (body === undefined || caller === null || !this.#bodies.counts(request)) {
-      progress.isHandled = true;
-      return route.answer(incoming);
+    if (body !== undefined && caller !== null && this.#bodies.counts(request)) {
+      return this.#replyToLarge({ ...incoming, caller }, route, body.bytesMax, progress);
     }
-    const leave = await this.#bodies.admit(request, caller.projectId, body.bytesMax);
+    progress.isHandled = true;
+    return route.answer(incoming);
+  }
+
+  /** Once there is room for the body, which is read in the project's turn. */
+  async #replyToLarge(
+    incoming: Parameters<Route["answer"]>[0] & { readonly caller: Caller },
+    route: Route,
+    bytesMax: number,
+    progress: Progress,
+  ): Promise<Reply> {
+    const { request, caller } = incoming;
+    const { limits, admission } = this.#services;
+    const leave = await this.#bodies.admit(request, caller.projectId, bytesMax);
     if (leave === null) {
-      this.#services.limits.refused("request_bytes");
+      limits.refused("request_bytes");
       return { ok: false, problem: tooManyBodies() };
     }
     try {
       progress.isHandled = true;
-      const { projectId } = caller;
-      const beforeReading = () => this.#services.admission.beginReading(projectId);
+      const beforeReading = () => admission.beginReading(caller.projectId);
       return await route.answer({ ...incoming, beforeReading });
     } finally {
       leave();

@@ -109,6 +109,13 @@ export class HttpServer implements Service {
       },
       answer,
     );
+    this.#listenForConnections(connections, answer);
+  }
+
+  #listenForConnections(
+    connections: ClientConnections<Socket>,
+    answer: (request: IncomingMessage, response: ServerResponse) => void,
+  ): void {
     this.#server.on("connection", (socket) => {
       socket.once("close", () => connections.closed(socket));
       connections.opened(socket, socket.remoteAddress ?? "");

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { RefusedKeys } from "../api/request/refused-keys.ts";
 import type { Config } from "../config.ts";
+import type { Console } from "../console/console.ts";
 import { CONSOLE_PATH } from "../console/http/services.ts";
 import { planMemory } from "../core/limits/machine-plan.ts";
 import { type DatabaseClock, settledWithin } from "../runtime/clock.ts";
@@ -95,13 +96,8 @@ async function start(
   started: (() => Promise<void>)[],
 ): Promise<Omit<StartedGateway, "stop">> {
   const { config, clock, random, log, signal } = options;
-  const runtime: Runtime = {
-    clock,
-    random,
-    log,
-    uuids: createUuidSource(),
-    metrics: new Metrics(),
-  };
+  const uuids = createUuidSource();
+  const runtime: Runtime = { clock, random, log, uuids, metrics: new Metrics() };
   const keys = await encryptionKeys(config);
   const secretBox = createSecretBox(keys);
   const definitions = await readProvidersFolder(config);
@@ -171,18 +167,24 @@ async function start(
     apiKeyFile,
     database: config.database.kind === "embedded" ? resolve(config.dataDir) : "DATABASE_URL",
     sandbox: config.sandbox,
-    console: surfaces.console && {
-      url: `${publicUrl()}${CONSOLE_PATH}`,
-      signInUrl:
-        generatedApiKey &&
-        `${publicUrl()}${surfaces.console.oneTimePath(hashApiKey(generatedApiKey))}`,
-    },
+    console: surfaces.console && consoleAt(publicUrl(), surfaces.console, generatedApiKey),
     drain: async (hurried) => {
       isStopping = true;
       listener.beginDraining();
       engine.endWaits();
       if (config.drainMs > 0) await settledWithin(clock, hurried, config.drainMs);
     },
+  };
+}
+
+function consoleAt(
+  publicUrl: string,
+  console: Console,
+  generatedApiKey: string | null,
+): StartedGateway["console"] {
+  return {
+    url: `${publicUrl}${CONSOLE_PATH}`,
+    signInUrl: generatedApiKey && `${publicUrl}${console.oneTimePath(hashApiKey(generatedApiKey))}`,
   };
 }
 

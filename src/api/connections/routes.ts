@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
 import { credentialHosts, hostsNotAgreed } from "../../providers/compile/hosts.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
+import type { SecretBox } from "../../runtime/secrets/secret-box.ts";
 import type { UuidSource } from "../../runtime/runtime.ts";
 import {
   changeConnection,
@@ -91,10 +92,13 @@ function create(services: ApiServices, newUuid: UuidSource): Route {
       const { projectId } = request.caller;
       const provider = await findProvider(services, projectId, body.provider);
       if (provider === null) return unknownProvider(services, projectId);
-      const baseUrl = body.base_url ?? null;
-      const { credential } = body;
       const problem = connectionProblem(
-        { projectId, provider, baseUrl, credential: credential ?? "" },
+        {
+          projectId,
+          provider,
+          baseUrl: body.base_url ?? null,
+          credential: body.credential ?? "",
+        },
         services,
       );
       if (problem !== null) return { ok: false, problem };
@@ -102,21 +106,9 @@ function create(services: ApiServices, newUuid: UuidSource): Route {
       if (badPlace !== null) return badPlace;
       const refusal = await stockRefusal("connections", { projectId, database }, services);
       if (refusal !== null) return refusal;
-      const name = body.name ?? DEFAULT_CONNECTION;
       const id = newUuid(services.clock.now(), 0);
-      const wanted = {
-        id,
-        projectId,
-        provider: provider.name,
-        name,
-        baseUrl: baseUrl === null ? null : hrefOf(baseUrl),
-        credential:
-          credential === undefined
-            ? null
-            : services.secretBox.seal(credential, { column: "connections.credential", id }),
-        agreedHosts: credential === undefined ? null : credentialHosts(provider, baseUrl),
-        settings: storedSettings(body.settings, viaOf(body, {})),
-      };
+      const wanted = newConnection(body, provider, { id, projectId }, services.secretBox);
+      const { name } = wanted;
       const reply = await auditedRequest(services, request, "create-connection", (within, note) =>
         request.once(within, async () => {
           const created = await createConnection(within, wanted);
@@ -134,6 +126,28 @@ function create(services: ApiServices, newUuid: UuidSource): Route {
       return reply;
     },
   });
+}
+
+function newConnection(
+  body: z.output<typeof newConnectionSchema>,
+  provider: Provider,
+  { id, projectId }: { readonly id: string; readonly projectId: string },
+  secretBox: SecretBox,
+) {
+  const { credential, base_url: baseUrl = null } = body;
+  return {
+    id,
+    projectId,
+    provider: provider.name,
+    name: body.name ?? DEFAULT_CONNECTION,
+    baseUrl: baseUrl === null ? null : hrefOf(baseUrl),
+    credential:
+      credential === undefined
+        ? null
+        : secretBox.seal(credential, { column: "connections.credential", id }),
+    agreedHosts: credential === undefined ? null : credentialHosts(provider, baseUrl),
+    settings: storedSettings(body.settings, viaOf(body, {})),
+  };
 }
 
 function read(services: ApiServices): Route {
@@ -173,24 +187,7 @@ function change(services: ApiServices): Route {
       if (refusal !== null) return refusal;
       const badPlace = await callbackRefusal(projectId, body.callback_url, services);
       if (badPlace !== null) return badPlace;
-      const { base_url: baseUrl, credential, settings, status: state = body.state } = body;
-      const { via: viaBefore = {}, ...settingsBefore } = found.settings;
-      const isViaChanged = body.callback_url !== undefined || body.serve_status !== undefined;
-      const wanted: ConnectionChange = {
-        ...(credential !== undefined &&
-          provider !== null && {
-            credential: services.secretBox.seal(credential, {
-              column: "connections.credential",
-              id,
-            }),
-            agreedHosts: credentialHosts(provider, baseUrl === undefined ? found.baseUrl : baseUrl),
-          }),
-        ...(baseUrl !== undefined && { baseUrl: baseUrl === null ? null : hrefOf(baseUrl) }),
-        ...((settings !== undefined || isViaChanged) && {
-          settings: storedSettings(settings ?? settingsBefore, viaOf(body, viaBefore)),
-        }),
-        ...(state !== undefined && { state }),
-      };
+      const wanted = wantedChange(found, body, provider, services.secretBox);
       const changed = await auditedRequest(
         services,
         request,
@@ -212,6 +209,30 @@ function change(services: ApiServices): Route {
       return jsonAnswer(200, connectionJson(changed, services));
     },
   });
+}
+
+function wantedChange(
+  found: ConnectionRecord,
+  body: ConnectionChangeBody,
+  provider: Provider | null,
+  secretBox: SecretBox,
+): ConnectionChange {
+  const { base_url: baseUrl, credential, settings, status: state = body.state } = body;
+  const { via: viaBefore = {}, ...settingsBefore } = found.settings;
+  const isViaChanged = body.callback_url !== undefined || body.serve_status !== undefined;
+  const place = { column: "connections.credential", id: found.id } as const;
+  return {
+    ...(credential !== undefined &&
+      provider !== null && {
+        credential: secretBox.seal(credential, place),
+        agreedHosts: credentialHosts(provider, baseUrl === undefined ? found.baseUrl : baseUrl),
+      }),
+    ...(baseUrl !== undefined && { baseUrl: baseUrl === null ? null : hrefOf(baseUrl) }),
+    ...((settings !== undefined || isViaChanged) && {
+      settings: storedSettings(settings ?? settingsBefore, viaOf(body, viaBefore)),
+    }),
+    ...(state !== undefined && { state }),
+  };
 }
 
 function remove(services: ApiServices): Route {

@@ -19,8 +19,8 @@ import { problemOfParts } from "../http/problem.ts";
 import { defineListRoute } from "../http/list-route.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import { defineRoute, notFound, type Route } from "../http/route.ts";
-import { auditedRequest } from "../projects/audit-log.ts";
-import { type LinkLimit, sealLink } from "./link.ts";
+import { auditedRequest, type ProjectChange } from "../projects/audit-log.ts";
+import { type ConsoleLink, type LinkLimit, sealLink } from "./link.ts";
 import { consoleLinkPageSchema, consoleLinkRequestSchema, newConsoleLinkSchema } from "./schema.ts";
 
 const TAG = "Console links";
@@ -102,40 +102,56 @@ function create(services: ApiServices): Route {
       const link = { id, projectId, keyHash, limit, mayRedeliver, createdAtMs, expiresAtMs };
       return auditedRequest(services, request, "create-console-link", (within, note) =>
         request.once(within, async () => {
-          note({
-            action: "console_link.created",
-            subject: limit.kind === "subscription" ? limit.id : publicId("project", projectId),
-            details: {
-              shows: limit.kind === "metadata" ? `metadata ${keyOf(limit.filter)}` : limit.kind,
-              may_redeliver: mayRedeliver ? "yes" : "no",
-              expires_at: isoTime(expiresAtMs),
-            },
-          });
-          await addConsoleLink(within, {
-            id,
-            projectId,
-            subscriptionId:
-              limit.kind === "subscription" ? parsePublicId("subscription", limit.id) : null,
-            metadata: limit.kind === "metadata" ? limit.filter : null,
-            mayRedeliver,
-            keyId,
-            createdAtMs,
-            expiresAtMs,
-          });
-          const made = {
-            id: publicId("consoleLink", id),
-            object: "console_link",
-            url: `${services.publicUrl()}${LINKS_PATH}/${sealLink(services.secretBox, link)}/`,
-            subscription_id: limit.kind === "subscription" ? limit.id : null,
-            metadata: limit.kind === "metadata" ? limit.filter : null,
-            may_redeliver: mayRedeliver,
-            expires_at: isoTime(expiresAtMs),
-          };
-          return jsonAnswer(201, JSON.stringify(made), { "cache-control": "no-store" });
+          note(creationOf(link));
+          await addConsoleLink(within, rowOf(link, keyId));
+          const made = JSON.stringify(newLinkView(link, services));
+          return jsonAnswer(201, made, { "cache-control": "no-store" });
         }),
       );
     },
   });
+}
+
+/** For the audit log. */
+function creationOf({ projectId, limit, mayRedeliver, expiresAtMs }: ConsoleLink): ProjectChange {
+  return {
+    action: "console_link.created",
+    subject: limit.kind === "subscription" ? limit.id : publicId("project", projectId),
+    details: {
+      shows: limit.kind === "metadata" ? `metadata ${keyOf(limit.filter)}` : limit.kind,
+      may_redeliver: mayRedeliver ? "yes" : "no",
+      expires_at: isoTime(expiresAtMs),
+    },
+  };
+}
+
+/** The row that lists and revokes the link. */
+function rowOf(link: ConsoleLink, keyId: string) {
+  const { id, projectId, limit, mayRedeliver, createdAtMs, expiresAtMs } = link;
+  return {
+    id,
+    projectId,
+    mayRedeliver,
+    keyId,
+    createdAtMs,
+    expiresAtMs,
+    subscriptionId: limit.kind === "subscription" ? parsePublicId("subscription", limit.id) : null,
+    metadata: limit.kind === "metadata" ? limit.filter : null,
+  };
+}
+
+/** The only answer that has its address. */
+function newLinkView(link: ConsoleLink, services: ApiServices): object {
+  const { id, limit, mayRedeliver, expiresAtMs } = link;
+  return {
+    id: publicId("consoleLink", id),
+    object: "console_link",
+    url: `${services.publicUrl()}${LINKS_PATH}/${sealLink(services.secretBox, link)}/`,
+    subscription_id: limit.kind === "subscription" ? limit.id : null,
+    metadata: limit.kind === "metadata" ? limit.filter : null,
+    may_redeliver: mayRedeliver,
+    expires_at: isoTime(expiresAtMs),
+  };
 }
 
 function revokeOne(services: ApiServices): Route {

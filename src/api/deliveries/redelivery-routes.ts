@@ -7,6 +7,7 @@ import {
   createRedelivery,
   findRedeliveries,
   findRedelivery,
+  type RedeliveryFilter,
   type RedeliveryRecord,
 } from "../../store/deliveries/redeliveries.ts";
 import { jsonAnswer, NO_CONTENT, isoTime } from "../http/answer.ts";
@@ -80,12 +81,7 @@ function create(services: ApiServices, newUuid: UuidSource): Route {
         projectId,
         nowMs,
         isDryRun,
-        status: body.status,
-        eventType: body.event_type ?? null,
-        errorCode: body.error_code ?? null,
-        callbackOrigin: body.callback_origin ?? null,
-        createdAfterMs: body.created_after ?? null,
-        createdBeforeMs: Math.min(body.created_before ?? nowMs, nowMs),
+        ...filterOf(body, nowMs),
         perSecond: body.deliveries_per_second ?? redeliveries.perSecondDefault,
       };
       const isOwedMuch =
@@ -117,6 +113,18 @@ function create(services: ApiServices, newUuid: UuidSource): Route {
       return found === null ? answer : { ...answer, body: redeliveryJson(found) };
     },
   });
+}
+
+/** Null leaves a filter out. */
+function filterOf(body: z.output<typeof redeliveryRequestSchema>, nowMs: number): RedeliveryFilter {
+  return {
+    status: body.status,
+    eventType: body.event_type ?? null,
+    errorCode: body.error_code ?? null,
+    callbackOrigin: body.callback_origin ?? null,
+    createdAfterMs: body.created_after ?? null,
+    createdBeforeMs: Math.min(body.created_before ?? nowMs, nowMs),
+  };
 }
 
 async function storedRedelivery(

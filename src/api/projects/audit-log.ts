@@ -54,7 +54,7 @@ function auditView(of: AuditEntry): object {
 const newUuid = createUuidSource();
 
 /** A change of the caller's project. */
-type ProjectChange = Omit<AuditNote, "projectId">;
+export type ProjectChange = Omit<AuditNote, "projectId">;
 
 /** Makes the changes of a request, with their entries in the audit log; see `audited`. */
 export function auditedRequest<T>(

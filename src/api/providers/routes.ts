@@ -234,12 +234,10 @@ function put(services: ApiServices, newUuid: UuidSource): Route {
         "put-provider",
         async (within, note) => {
           const put = await putProvider(within, wanted);
-          if (put.kind === "created" || put.kind === "changed") {
-            note({
-              action: `provider.${put.kind}`,
-              subject: name,
-              details: { version: put.version },
-            });
+          const { kind } = put;
+          if (kind === "created" || kind === "changed") {
+            const details = { version: put.version };
+            note({ action: `provider.${kind}`, subject: name, details });
           }
           return put;
         },

@@ -122,16 +122,7 @@ export async function subscribeBatch(
     });
     return resultJson(subscribed, services);
   };
-  const results = Array.from<string>({ length: items.length });
-  let next = 0;
-  const takeItems = async (): Promise<void> => {
-    while (next < items.length) {
-      const index = next;
-      next += 1;
-      results[index] = await resultOf(items[index], index);
-    }
-  };
-  await Promise.all(Array.from({ length: ITEMS_AT_ONCE }, takeItems));
+  const results = await someAtOnce(items, resultOf);
   if (unavailable.items > 0) {
     const counts = { items: items.length, unavailable: unavailable.items };
     services.log.warn(
@@ -143,6 +134,20 @@ export async function subscribeBatch(
     return { ok: false, problem: unavailable.problem };
   }
   return jsonAnswer(200, `{"results":[${results.join(",")}]}`);
+}
+
+/** Works on `ITEMS_AT_ONCE` of the items at a time; the results are in their order. */
+async function someAtOnce<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item, index: number) => Promise<Result>,
+): Promise<Result[]> {
+  const results = Array.from<Result>({ length: items.length });
+  const left = items.entries();
+  const takeItems = async (): Promise<void> => {
+    for (const [index, item] of left) results[index] = await work(item, index);
+  };
+  await Promise.all(Array.from({ length: ITEMS_AT_ONCE }, takeItems));
+  return results;
 }
 
 /** The items that failed through no fault of their own. */

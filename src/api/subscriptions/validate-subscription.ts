@@ -216,13 +216,7 @@ function acceptRequest(
     deadlineMs: deadlineS === undefined ? provider.deadlineMs : deadlineS * 1000,
     retrySchedule,
     signatures,
-    sealFor:
-      unsealed.headers === null && secret === null
-        ? null
-        : (id) => ({
-            headers: sealed(unsealed.headers, { column: "subscriptions.headers", id }, box),
-            secret: sealed(secret, { column: "subscriptions.secret", id }, box),
-          }),
+    sealFor: sealerOf(unsealed.headers, secret, box),
     idempotencyKey,
     ...requestHashes(
       idempotencyKey === null
@@ -238,6 +232,18 @@ function acceptRequest(
       box,
     ),
   };
+}
+
+function sealerOf(
+  headers: string | null,
+  secret: string | null,
+  box: SecretBox,
+): AcceptRequest["sealFor"] {
+  if (headers === null && secret === null) return null;
+  return (id) => ({
+    headers: sealed(headers, { column: "subscriptions.headers", id }, box),
+    secret: sealed(secret, { column: "subscriptions.secret", id }, box),
+  });
 }
 
 function sealed(plain: string | null, place: SealedPlace, box: SecretBox): string | null {

@@ -36,9 +36,7 @@ export async function runOperator(
   const tooOld = refusedNode(command);
   if (tooOld !== null) return printFailure(out, tooOld);
   // Only commands of the operator load what the gateway consists of.
-  const { describeProblems, loadConfig, secretsOf } = await import("../../config.ts");
-  const { createLog } = await import("../../runtime/process/log.ts");
-  const { exitOnUnexpectedError } = await import("../../runtime/process/fatal-errors.ts");
+  const { describeProblems, loadConfig } = await import("../../config.ts");
   const { StartRefusedError } = await import("../../runtime/process/fatal-errors.ts");
   const { WrongDefinitionsError } = await import("../../gateway/shared-providers.ts");
   const { SecretBoxError } = await import("../../runtime/secrets/secret-box.ts");
@@ -49,15 +47,7 @@ export async function runOperator(
     return EXIT.failed;
   }
   const { config, warnings } = result;
-  const level: LogLevel = printsLog ? config.log.level : "warn";
-  const toStandardError = { write: (line: string) => void cli.stderr.write(line) };
-  const log = createLog({
-    ...config.log,
-    level,
-    secrets: secretsOf(config),
-    ...(!printsLog && { destination: toStandardError }),
-  });
-  exitOnUnexpectedError(log);
+  const log = await openLog(cli, config, printsLog);
   for (const warning of warnings) log.warn(warning);
   try {
     return await work({ cli, config, log, out });
@@ -73,6 +63,22 @@ export async function runOperator(
     out.progress(null);
     await out.flush();
   }
+}
+
+async function openLog(cli: Cli, config: Config, printsLog: boolean): Promise<Log> {
+  const { secretsOf } = await import("../../config.ts");
+  const { createLog } = await import("../../runtime/process/log.ts");
+  const { exitOnUnexpectedError } = await import("../../runtime/process/fatal-errors.ts");
+  const level: LogLevel = printsLog ? config.log.level : "warn";
+  const toStandardError = { write: (line: string) => void cli.stderr.write(line) };
+  const log = createLog({
+    ...config.log,
+    level,
+    secrets: secretsOf(config),
+    ...(!printsLog && { destination: toStandardError }),
+  });
+  exitOnUnexpectedError(log);
+  return log;
 }
 
 /** Refuses a Node that is too old for the gateway's own code; null when it will do. */

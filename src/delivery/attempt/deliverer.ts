@@ -8,6 +8,8 @@ import {
   redirectNote,
   tooLargeNote,
   waitNote,
+  type AttemptErrorCode,
+  type DeliveryStep,
   ASKS_NOTHING,
   readReceiverAsks,
 } from "../../core/delivery/delivery-outcome.ts";
@@ -111,13 +113,7 @@ export async function attemptDelivery(
     nowMs,
     random: runtime.random(),
   });
-  runtime.metrics.recordAttempt({
-    status: step.status,
-    errorCode: step.errorCode,
-    sinceDueMs: startedAtMs - (callback.unsentSinceMs ?? callback.dueAtMs),
-    // One that is sent again by hand says nothing about how soon callbacks arrive.
-    sinceEventMs: delivery.attemptsBefore > 0 ? null : nowMs - callback.event.occurredAtMs,
-  });
+  measureAttempt(runtime, callback, step, { startedAtMs, nowMs });
   callback.unsentSinceMs = null;
   if (step.status === "delivered") onTaken(verdict);
   const row = attemptRow(delivery, attemptCount, startedAtMs, made, step);
@@ -133,16 +129,37 @@ export async function attemptDelivery(
   if (step.errorCode === null) return { next: OVER, verdict };
   const message = row.errorMessage ?? (row.httpStatus === null ? null : `HTTP ${row.httpStatus}`);
   const failure = { code: step.errorCode, message, atMs: nowMs };
-  if (step.status === "exhausted") {
-    const { type: eventType, jobId } = callback.event;
-    const event = exhaustedEvent({ ...delivery, eventType, jobId }, step.errorCode);
-    logExhausted(runtime.log, event);
-    options.operationalEvents.publish(event);
-  }
+  if (step.status === "exhausted") reportExhausted(runtime, options, callback, step.errorCode);
   if (step.status === "gone") return { next: { kind: "gone" }, verdict, failure };
   if (step.status !== "pending") return { next: OVER, verdict, failure };
   callback.attemptCount += 1;
   return { next: { kind: "retry", atMs: step.nextAttemptAtMs }, verdict, failure };
+}
+
+function measureAttempt(
+  { metrics }: Runtime,
+  { delivery, event, dueAtMs, unsentSinceMs }: PendingDelivery,
+  { status, errorCode }: DeliveryStep,
+  { startedAtMs, nowMs }: { readonly startedAtMs: number; readonly nowMs: number },
+): void {
+  metrics.recordAttempt({
+    status,
+    errorCode,
+    sinceDueMs: startedAtMs - (unsentSinceMs ?? dueAtMs),
+    // One that is sent again by hand says nothing about how soon callbacks arrive.
+    sinceEventMs: delivery.attemptsBefore > 0 ? null : nowMs - event.occurredAtMs,
+  });
+}
+
+function reportExhausted(
+  { log }: Runtime,
+  { operationalEvents }: DelivererOptions,
+  { delivery, event: { type: eventType, jobId } }: PendingDelivery,
+  errorCode: AttemptErrorCode,
+): void {
+  const event = exhaustedEvent({ ...delivery, eventType, jobId }, errorCode);
+  logExhausted(log, event);
+  operationalEvents.publish(event);
 }
 
 /**

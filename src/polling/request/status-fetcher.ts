@@ -189,12 +189,7 @@ export class StatusFetcher {
       if (watch.isObserved) this.#observed.record(watch.id, kept, read);
       const misled = landed && misledBy(landed, access, read);
       const interpretation = misled ?? resolveLinks(read, landed?.request ?? request);
-      if (access.provider.remembersAnswers) {
-        const after = memoryAfterStatus(memory, interpretation, outcome);
-        // The tag that this request may have sent was forgotten since, for a whole answer next time.
-        const isTagWanted = (watch.memory ?? NO_MEMORY).etag === memory.etag;
-        watch.memory = isTagWanted ? after : { ...after, etag: null, unchanged: null };
-      }
+      if (access.provider.remembersAnswers) remember(watch, memory, interpretation, outcome);
       const longPolledMs = longPollMs === 0 ? 0 : outcome.durationMs;
       return this.#result(access, watch, interpretation, {
         sent: landed?.sent ?? sent,
@@ -339,6 +334,19 @@ export class StatusFetcher {
       this.#budget.leave(landed?.sent ?? sent);
     }
   }
+}
+
+/** @param memory as of the request */
+function remember(
+  watch: Watch,
+  memory: AnswerMemory,
+  interpretation: Interpretation,
+  outcome: RequestOutcome,
+): void {
+  const after = memoryAfterStatus(memory, interpretation, outcome);
+  // The tag that the request may have sent was forgotten since, for a whole answer next time.
+  const isTagWanted = (watch.memory ?? NO_MEMORY).etag === memory.etag;
+  watch.memory = isTagWanted ? after : { ...after, etag: null, unchanged: null };
 }
 
 function statusQuestion(watch: Watch, memory: AnswerMemory, nowMs: number): AnswerQuestion {

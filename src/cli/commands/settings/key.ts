@@ -6,9 +6,15 @@ import { runCommand } from "../../frame/run.ts";
 import { momentAhead, someFrom } from "../../frame/values.ts";
 
 export const keyCommand: AddCommand = (parent, commands) => {
-  const { cli } = commands;
   const key = parent.command("key").description("manage the API keys of a project");
 
+  addList(key, commands);
+  addCreate(key, commands);
+  addRevoke(key, commands);
+};
+
+const addList: AddCommand = (key, commands) => {
+  const { cli } = commands;
   withGateway(key.command("list"))
     .description("show all of them; the keys themselves are not kept")
     .action(async (flags: GatewayFlags) => {
@@ -26,7 +32,10 @@ export const keyCommand: AddCommand = (parent, commands) => {
         return EXIT.done;
       });
     });
+};
 
+const addCreate: AddCommand = (key, commands) => {
+  const { cli } = commands;
   withGateway(key.command("create <name>"))
     .description("make a key and print it, once")
     .option(
@@ -58,7 +67,10 @@ export const keyCommand: AddCommand = (parent, commands) => {
         });
       },
     );
+};
 
+const addRevoke: AddCommand = (key, commands) => {
+  const { cli } = commands;
   withGateway(key.command("revoke <id>"))
     .description("end a key (key_…) at once")
     .action(async (id: string, flags: GatewayFlags) => {
