@@ -58,19 +58,13 @@ export function buildSurfaces(
   const app = createApp(services);
   const sandbox = config.sandbox ? buildSandbox(runtime, options) : null;
   if (sandbox !== null) app.route("/sandbox", sandbox.app);
-  const console = config.console
-    ? new Console({
-        ...services,
-        sandbox,
-        api: (request, bindings) => app.fetch(request, bindings),
-      })
-    : null;
+  const console = config.console ? new Console({ ...services, sandbox, api: app.fetch }) : null;
   if (console !== null) app.route("/", console.app);
   const via = buildVia(runtime, options, services);
   return {
     console,
     handlers: {
-      fetch: (request, env) => app.fetch(request, env),
+      fetch: app.fetch,
       passOn: (request, response) =>
         request.url?.startsWith(VIA_PREFIX) === true ? via.handle(request, response) : null,
     },
@@ -83,11 +77,8 @@ function apiServices({ clock, log, metrics }: Runtime, options: SurfacesOptions)
   const { poller, delivery, intake, views, waits } = engine;
   const { apiKeys, connections, projects, providers } = engine.directories;
   const proxies = createAddressGuard({ cidrs: config.trustedProxies, hostPorts: [] });
-  const callbackUrls = new CallbackUrlChecker({
-    guardOf: options.callbackGuardOf,
-    trusts: options.trustsCallback,
-    peek: (name) => options.resolver.peek(name),
-  });
+  const { callbackGuardOf, trustsCallback, resolver } = options;
+  const callbackUrls = new CallbackUrlChecker(callbackGuardOf, trustsCallback, resolver);
   return {
     database,
     acceptor: intake.acceptor,

@@ -24,11 +24,11 @@ describe("a connection is refused before it is made", () => {
   test("no connection is made to a name that was public when accepted and is private now", async () => {
     const server = await serveHttp((_, response) => response.end());
     const url = `https://receiver.test:${server.port}`;
-    const checker = new CallbackUrlChecker({
-      guardOf: () => strict,
-      trusts: () => false,
-      peek: () => ({ kind: "found", addresses: ["93.184.215.14"] }),
-    });
+    const checker = new CallbackUrlChecker(
+      () => strict,
+      () => false,
+      { peek: () => ({ kind: "found", addresses: ["93.184.215.14"] }) },
+    );
 
     expect(checker.check(ACME, url)).toMatchObject({ ok: true, warnings: [] });
     const client = openClient({ guard: strict, lookup: answering("127.0.0.1") });

@@ -80,11 +80,10 @@ export function definePage(spec: {
   readonly scope: Scope;
   /** None unless given. */
   readonly inLinks?: LinkReach;
-  show(request: PageRequest): Promise<ConsoleReply>;
+  readonly show: (request: PageRequest) => Promise<ConsoleReply>;
 }): ConsoleRoute {
-  const { path, scope, inLinks = "none" } = spec;
-  const answer = (request: PageRequest): Promise<ConsoleReply> => spec.show(request);
-  return { method: "GET", path, scope, inLinks, answer, back: null };
+  const { path, scope, inLinks = "none", show } = spec;
+  return { method: "GET", path, scope, inLinks, answer: show, back: null };
 }
 
 /** Changes something: reached by forms of the console only. */
@@ -94,18 +93,11 @@ export function defineAction(spec: {
   /** None unless given, and only in links by which callbacks may be sent again. */
   readonly inLinks?: LinkReach;
   /** The page that the form is on, below the console. */
-  back(request: PageRequest): string;
-  act(request: ActionRequest): Promise<ConsoleReply>;
+  readonly back: (request: PageRequest) => string;
+  readonly act: (request: ActionRequest) => Promise<ConsoleReply>;
 }): ConsoleRoute {
-  const { path, scope, inLinks = "none" } = spec;
-  return {
-    method: "POST",
-    path,
-    scope,
-    inLinks,
-    answer: (request) => spec.act(request),
-    back: (request) => spec.back(request),
-  };
+  const { path, scope, inLinks = "none", back, act } = spec;
+  return { method: "POST", path, scope, inLinks, answer: act, back };
 }
 
 /** Whether the session may do more than look. */

@@ -69,7 +69,7 @@ function limitTable({ limits }: Project): Markup {
     "Limits of the project",
     [
       { title: "Limit", cell: ({ id }) => words(id) },
-      { title: "Used", isNumber: true, cell: (row) => usedOf(row) },
+      { title: "Used", isNumber: true, cell: usedOf },
       { title: "Allowed", isNumber: true, cell: ({ id, allowed }) => amount(id, allowed) },
     ],
     rows,

@@ -60,7 +60,6 @@ export class Outbox {
     this.#options = options;
     this.#queues = new OriginQueues(runtime, {
       ...options,
-      limitsOf: (projectId) => options.limitsOf(projectId),
       start: (callback) => this.#start(callback),
       onChange: (queue) => this.#onChange(queue),
     });

@@ -1,36 +1,37 @@
 import type { Warning } from "../../core/error-codes.ts";
 import { type AddressGuard, knownAddresses } from "./address-guard.ts";
 import { addressRefusal, type Destination, exemptionNeeded } from "./destination.ts";
-import type { KnownName, NameToResolve } from "../names/name-resolver.ts";
+import type { KnownName, NameResolver } from "../names/name-resolver.ts";
 import { checkUrlSyntax, type UrlCheck } from "./url-check.ts";
 import type { OutboundRequest } from "../exchange/request-outcome.ts";
 
-interface CallbackUrlCheckerOptions {
-  readonly guardOf: (projectId: string) => AddressGuard;
-  /** True when the operator allows callbacks to this destination wherever it leads. */
-  readonly trusts: (target: Pick<OutboundRequest, "origin" | "path">) => boolean;
-  readonly peek: (name: NameToResolve) => KnownName;
-}
-
 /** Checks the callback URLs of API requests without waiting for any lookup. */
 export class CallbackUrlChecker {
-  readonly #options: CallbackUrlCheckerOptions;
+  readonly #guardOf: (projectId: string) => AddressGuard;
+  readonly #trusts: (target: Pick<OutboundRequest, "origin" | "path">) => boolean;
+  readonly #resolver: Pick<NameResolver, "peek">;
 
-  constructor(options: CallbackUrlCheckerOptions) {
-    this.#options = options;
+  /** @param trusts true when the operator allows callbacks to this destination wherever it leads */
+  constructor(
+    guardOf: (projectId: string) => AddressGuard,
+    trusts: (target: Pick<OutboundRequest, "origin" | "path">) => boolean,
+    resolver: Pick<NameResolver, "peek">,
+  ) {
+    this.#guardOf = guardOf;
+    this.#trusts = trusts;
+    this.#resolver = resolver;
   }
 
   check(projectId: string, text: string): UrlCheck {
     const syntax = checkUrlSyntax(text);
     if (!syntax.ok) return syntax;
-    const { guardOf, trusts, peek } = this.#options;
     const { url, destination } = syntax;
-    if (trusts({ origin: url.origin, path: url.pathname + url.search }))
+    if (this.#trusts({ origin: url.origin, path: url.pathname + url.search }))
       return { ok: true, url, warnings: [] };
     const { reason, warnings } = judgeDestination(
       destination,
-      guardOf(projectId),
-      (host, isListed) => peek({ host, projectId, isListed }),
+      this.#guardOf(projectId),
+      (host, isListed) => this.#resolver.peek({ host, projectId, isListed }),
     );
     return reason === null ? { ok: true, url, warnings } : { ok: false, reason };
   }

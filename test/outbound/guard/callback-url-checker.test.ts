@@ -5,18 +5,20 @@ import { CallbackUrlChecker } from "../../../src/outbound/guard/callback-url.ts"
 
 function setUp(answers: readonly string[]) {
   const asked: NameToResolve[] = [];
-  const checker = new CallbackUrlChecker({
-    guardOf: (projectId) =>
+  const checker = new CallbackUrlChecker(
+    (projectId) =>
       createAddressGuard({
         cidrs: projectId === "inside" ? [{ address: "10.0.0.0", prefixBits: 8 }] : [],
         hostPorts: projectId === "listing" ? [{ host: "inner.example", port: 443 }] : [],
       }),
-    trusts: ({ origin, path }) => origin === "http://127.0.0.1:8080" && path === "/sandbox/inbox",
-    peek: (name) => {
-      asked.push(name);
-      return { kind: "found", addresses: answers };
+    ({ origin, path }) => origin === "http://127.0.0.1:8080" && path === "/sandbox/inbox",
+    {
+      peek(name) {
+        asked.push(name);
+        return { kind: "found", addresses: answers };
+      },
     },
-  });
+  );
   return { asked, checker };
 }
 

@@ -196,11 +196,11 @@ describe("exceptions by the operator", () => {
 const found = (...addresses: readonly string[]): KnownName => ({ kind: "found", addresses });
 
 function check(url: string, known: KnownName, guard = strict) {
-  const checker = new CallbackUrlChecker({
-    guardOf: () => guard,
-    trusts: () => false,
-    peek: () => known,
-  });
+  const checker = new CallbackUrlChecker(
+    () => guard,
+    () => false,
+    { peek: () => known },
+  );
   return checker.check(PROJECT, url);
 }
 
@@ -237,10 +237,11 @@ describe("a name is judged by all its addresses", () => {
   test("literals and localhost are never looked up", () => {
     const peek = vi.fn<() => KnownName>(() => found("8.8.8.8"));
     const judge = (url: string, guard = strict) =>
-      new CallbackUrlChecker({ guardOf: () => guard, trusts: () => false, peek }).check(
-        PROJECT,
-        url,
-      );
+      new CallbackUrlChecker(
+        () => guard,
+        () => false,
+        { peek },
+      ).check(PROJECT, url);
     expect(judge("https://8.8.8.8/").ok).toBe(true);
     expect(judge("https://localhost/").ok).toBe(false);
     expect(judge("http://localhost/", local).ok).toBe(true);
