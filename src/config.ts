@@ -135,7 +135,7 @@ export function describeProblems(problems: readonly SettingProblem[]): string {
 }
 
 /** The texts that no log may hold. */
-export function secretsOf(config: Config): readonly string[] {
+export function secretsOfConfig(config: Config): readonly string[] {
   const { database, apiKey, signingSecret, encryptionKeys, pulse } = config;
   const password = database.kind === "external" ? passwordOf(database.url) : "";
   const keys = (encryptionKeys ?? []).map((key) => key.toString("base64"));

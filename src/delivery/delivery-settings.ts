@@ -1,4 +1,4 @@
-import { PER_SECOND_MIN } from "../core/limits/poll-ceilings.ts";
+import { REQUESTS_PER_SECOND_MIN } from "../core/limits/poll-ceilings.ts";
 import { retryScheduleMs } from "../core/delivery/retry-schedule.ts";
 import { type SignatureScheme, signaturesOfMask } from "../core/signing.ts";
 import type { LaneLimits } from "../lanes/lane-options.ts";
@@ -61,7 +61,8 @@ export function deliverySettings(
 
 /** A tenth of a second's worth may go out at once: timers are no finer than that under load. */
 export function callbackLimits(concurrency: number, requestsPerSecond: number | null): LaneLimits {
-  const perSecond = requestsPerSecond === null ? null : Math.max(PER_SECOND_MIN, requestsPerSecond);
+  const perSecond =
+    requestsPerSecond === null ? null : Math.max(REQUESTS_PER_SECOND_MIN, requestsPerSecond);
   return { concurrency, requestsPerSecond: perSecond, burst: Math.ceil((perSecond ?? 1) / 10) };
 }
 

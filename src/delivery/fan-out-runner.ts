@@ -6,7 +6,7 @@ import type { LoopCrowd } from "../lanes/shares/loop-crowd.ts";
 import { Turns } from "../lanes/shares/turns.ts";
 import { Pauses } from "../runtime/stopping.ts";
 import { Repeater } from "../runtime/repeater.ts";
-import { retryDelayMs } from "../store/db/commit-outcome.ts";
+import { commitRetryDelayMs } from "../store/db/commit-outcome.ts";
 import type { Database } from "../store/db/database.ts";
 import {
   type FannedOutEvent,
@@ -160,7 +160,7 @@ export class FanOutRunner extends Repeater {
       fanOut.failures = 0;
       return goesOn;
     } catch (error) {
-      const pauseMs = retryDelayMs(fanOut.failures, random());
+      const pauseMs = commitRetryDelayMs(fanOut.failures, random());
       fanOut.failures += 1;
       fanOut.pausedUntilMs = clock.monotonic() + pauseMs;
       const { projectId, jobRowId, eventType } = fanOut.key;

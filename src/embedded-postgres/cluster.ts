@@ -142,7 +142,7 @@ async function initialize(cluster: Cluster, draft: string, durable: boolean): Pr
     "--builtin-locale=C.UTF-8",
     ...(durable ? [] : ["--no-sync"]),
   ];
-  await runProgram({ ...cluster, directory: draft }, initdb, arguments_, INITDB_TIMEOUT_MS);
+  await runClusterProgram({ ...cluster, directory: draft }, initdb, arguments_, INITDB_TIMEOUT_MS);
   await rm(programs, { recursive: true, force: true });
 }
 
@@ -202,7 +202,7 @@ export async function readLogTail(cluster: Cluster, lines = 15): Promise<string>
  * Runs a program of the cluster as its account. Throws with what it printed when it fails.
  * @param argumentsOf gets the cluster's directory as the program can reach it
  */
-export async function runProgram(
+export async function runClusterProgram(
   cluster: Cluster,
   program: string,
   argumentsOf: ArgumentsOf,

@@ -3,7 +3,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { StartRefusedError } from "../runtime/process/fatal-errors.ts";
 import { takeGuard } from "./data-dir-guard.ts";
 import type { DataDirGuard } from "./data-dir-guard.ts";
-import { POSTGRES_USER, readLogTail, rotateLog, runProgram, writeSettings } from "./cluster.ts";
+import {
+  POSTGRES_USER,
+  readLogTail,
+  rotateLog,
+  runClusterProgram,
+  writeSettings,
+} from "./cluster.ts";
 import type { Cluster } from "./cluster.ts";
 import { disownStaleFile, findPostmaster } from "./postmaster.ts";
 import { errorCode, isTransient } from "../store/db/errors.ts";
@@ -156,7 +162,7 @@ export class EmbeddedServer {
     try {
       await rotateLog(cluster);
       await writeSettings(cluster, this.#port ?? (await findFreePort()), durable);
-      await runProgram(cluster, cluster.binaries.pgCtl, start, timeoutMs);
+      await runClusterProgram(cluster, cluster.binaries.pgCtl, start, timeoutMs);
       this.takenOver = false;
       return null;
     } catch (error) {
@@ -214,7 +220,7 @@ export class EmbeddedServer {
       String(timeoutS),
     ];
     try {
-      await runProgram(cluster, cluster.binaries.pgCtl, stop, (timeoutS + 1) * 1000);
+      await runClusterProgram(cluster, cluster.binaries.pgCtl, stop, (timeoutS + 1) * 1000);
     } catch (error) {
       if ((await findPostmaster(cluster.data)).kind === "running") throw error;
     }

@@ -20,7 +20,7 @@ import {
 } from "../store/subscriptions/find-idempotency-key.ts";
 import { QueueFullError } from "../store/writes/group-commit.ts";
 import type { LiveJob } from "../store/jobs/load-jobs.ts";
-import { callbackFieldsOf } from "../store/writes/callback-fields.ts";
+import { callbackFieldsOfRow } from "../store/writes/callback-fields.ts";
 import type { OwedDelivery } from "../store/writes/record-events.ts";
 import type { SubscriptionRecord } from "../store/subscriptions/subscription-record.ts";
 import { NotBegunInTimeError } from "../store/db/errors.ts";
@@ -133,7 +133,7 @@ export class Acceptor {
       return { kind: "too_many_at_once" };
     }
     try {
-      return await this.#acceptNow(request, deadline);
+      return await this.#acceptWithinLimits(request, deadline);
     } finally {
       this.#turns.release(projectId);
     }
@@ -153,10 +153,13 @@ export class Acceptor {
     }
   }
 
-  async #acceptNow(request: AcceptRequest, deadline?: RequestDeadline): Promise<AcceptOutcome> {
+  async #acceptWithinLimits(
+    request: AcceptRequest,
+    deadline?: RequestDeadline,
+  ): Promise<AcceptOutcome> {
     const { liveJobs, limits } = this.#options;
     const { projectId } = request;
-    const row = this.#row(request);
+    const row = this.#rowOf(request);
     const name = nameOf(row);
     const reached = this.#limitReached(projectId, name, isInboxTarget(row.callbackUrl));
     if (reached !== null && (await this.#findUsedKey(row, deadline)) === null) {
@@ -183,7 +186,7 @@ export class Acceptor {
     return this.#options.usage.reached(projectId, isForInbox);
   }
 
-  #count(row: AcceptRow, { subscriptionCount }: Accepted): void {
+  #countAccepted(row: AcceptRow, { subscriptionCount }: Accepted): void {
     const { clock } = this.#runtime;
     const { limits, usage } = this.#options;
     usage.accepted(row.projectId);
@@ -194,7 +197,9 @@ export class Acceptor {
   async #store(row: AcceptRow, deadline?: RequestDeadline): Promise<AcceptOutcome> {
     const request = deadline && {
       deadline,
-      late: (accepted: AcceptedRow) => this.#late(row, accepted),
+      late: (accepted: AcceptedRow): void => {
+        if (accepted.kind === "accepted") this.#handOver(row, accepted);
+      },
     };
     try {
       const accepted = await this.#options.writers.accept(row, request);
@@ -206,11 +211,7 @@ export class Acceptor {
     return this.#replay(row, deadline);
   }
 
-  #late(row: AcceptRow, accepted: AcceptedRow): void {
-    if (accepted.kind === "accepted") this.#handOver(row, accepted);
-  }
-
-  #row(request: AcceptRequest): AcceptRow {
+  #rowOf(request: AcceptRequest): AcceptRow {
     const { clock, uuids } = this.#runtime;
     const { shards } = this.#options;
     const nowMs = clock.now();
@@ -250,12 +251,13 @@ export class Acceptor {
   #handOver(row: AcceptRow, accepted: Accepted): AcceptOutcome {
     const { subscription } = accepted;
     const { shardId } = row;
-    this.#count(row, accepted);
+    this.#countAccepted(row, accepted);
     const isNew = subscription.jobRowId === row.jobRowId;
     if (isNew && !this.#options.shards.has(shardId)) this.#options.liveJobs.handOver(row.projectId);
     if (row.mailId === null) {
       // The shard may have gone to another node while the row was being stored.
-      if (!this.#options.shards.has(shardId)) this.#inBackground(this.#postLate(row, accepted));
+      if (!this.#options.shards.has(shardId))
+        this.#inBackground(this.#sendToNewOwner(row, accepted));
       else if (accepted.owedDeliveryId !== null) this.#deliver(row, accepted);
       else if (subscription.job.endedAtMs === null) {
         this.#options.poller.watchAccepted(liveJob(row, accepted));
@@ -279,7 +281,7 @@ export class Acceptor {
     }
   }
 
-  #postLate(row: AcceptRow, accepted: Accepted): Promise<void> {
+  #sendToNewOwner(row: AcceptRow, accepted: Accepted): Promise<void> {
     const { shardId } = row;
     const { owedDeliveryId, subscription } = accepted;
     return owedDeliveryId === null
@@ -336,7 +338,7 @@ function owedDelivery(row: AcceptRow, id: string, eventId: string): OwedDelivery
     subscriptionId: row.subscriptionId,
     eventId,
     callbackOrigin: row.callbackOrigin,
-    ...callbackFieldsOf(row),
+    ...callbackFieldsOfRow(row),
     attemptCount: 0,
     attemptsBefore: 0,
     nextAttemptAtMs: row.nowMs,

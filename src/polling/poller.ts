@@ -16,7 +16,7 @@ import type { Observation } from "../core/job/observation.ts";
 import type { Interpretation } from "../providers/answer/interpret.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial/trial.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
-import type { JobReference } from "../store/jobs/find-job.ts";
+import type { UpstreamJob } from "../store/jobs/find-job.ts";
 import {
   type PollResult,
   laneVerdictOf,
@@ -95,9 +95,9 @@ export class Poller {
   readonly rawAnswers: RawAnswers;
   readonly #runtime: Runtime;
   readonly #options: PollerOptions;
-  readonly #statuses: StatusFetcher;
+  readonly #statusFetcher: StatusFetcher;
   readonly #recorder: EventRecorder;
-  readonly #fetcher: ResultFetcher;
+  readonly #resultFetcher: ResultFetcher;
   readonly #idle = new Idle();
 
   constructor(runtime: Runtime, options: PollerOptions) {
@@ -110,13 +110,13 @@ export class Poller {
     );
     this.observed = new ObservedAnswers(runtime.clock);
     this.rawAnswers = new RawAnswers(runtime.clock);
-    this.#statuses = new StatusFetcher(
+    this.#statusFetcher = new StatusFetcher(
       runtime,
       { ...options, observed: this.observed, rawAnswers: this.rawAnswers },
       readingTime,
     );
     this.#recorder = new EventRecorder(runtime, options);
-    this.#fetcher = new ResultFetcher(runtime, options);
+    this.#resultFetcher = new ResultFetcher(runtime, options);
     this.watches = new WatchList(runtime, {
       providers: options.providers,
       secretBox: options.secretBox,
@@ -133,7 +133,7 @@ export class Poller {
   }
 
   /** Asks the upstream to cancel a job; best effort, its ending is observed like any other. */
-  cancelUpstream(job: JobReference): Promise<void> {
+  cancelUpstream(job: UpstreamJob): Promise<void> {
     const access = this.watches.upstream(job.connectionId).accessOf(job.providerVersionId);
     return access === null
       ? Promise.resolve()
@@ -174,8 +174,8 @@ export class Poller {
   /** Begins no more polls, and waits for polls in progress and for the rows that they write. */
   async stop(): Promise<void> {
     this.watches.close();
-    this.#fetcher.close();
-    await this.#statuses.stop(this.#idle.reached());
+    this.#resultFetcher.close();
+    await this.#statusFetcher.stop(this.#idle.reached());
   }
 
   /** One pass over a job. Never rejects. */
@@ -183,41 +183,44 @@ export class Poller {
     this.#begin(watch, "polling");
     const beganAtMs = this.#runtime.clock.monotonic();
     const { origin } = upstream;
-    let asked: PollResult | null = null;
+    let polled: PollResult | null = null;
     try {
-      asked = await this.#pass(upstream, watch);
+      polled = await this.#pass(upstream, watch);
     } catch (error) {
       this.#runtime.log.error({ err: error, jobId: watch.jobId }, "a pass over a job failed");
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
     }
-    const isWell = asked !== null && asked.sent !== null && isAnsweredWell(asked.interpretation);
+    const isWell = polled !== null && polled.sent !== null && isAnsweredWell(polled.interpretation);
     if (isWell) upstream.answeredWell(watch, beganAtMs);
     if (upstream.isProbing) this.#endProbe(upstream, isWell);
-    upstream.lane.settle(laneVerdictOf(asked, origin), generation);
+    upstream.lane.settle(laneVerdictOf(polled, origin), generation);
     this.#finish(watch);
   }
 
-  /** Returns what the upstream said; null when it was not asked. */
+  /**
+   * Returns what the upstream said; null when that tells its lane nothing: no answer came, or one that
+   * refuses this job alone.
+   */
   async #pass(upstream: Upstream, watch: Watch): Promise<PollResult | null> {
     const access = upstream.accessOf(watch.providerVersionId);
     if (access === null) {
       this.watches.park(upstream, watch);
       return null;
     }
-    const asked = await this.#statuses.fetch(access, watch, upstream.hasRoomForLongPoll);
-    if (asked === null) {
+    const polled = await this.#statusFetcher.fetch(access, watch, upstream.hasRoomForLongPoll);
+    if (polled === null) {
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
       return null;
     }
-    const { longPolledMs, redirects } = asked;
+    const { longPolledMs, redirects } = polled;
     if (redirects > 0) upstream.lane.charge(redirects);
-    const ownRefusal = ownRefusalOf(upstream, watch, asked.interpretation);
-    const interpretation = ownRefusal ?? asked.interpretation;
-    watch.httpStatus = asked.sent?.httpStatus ?? null;
+    const ownRefusal = ownRefusalOf(upstream, watch, polled.interpretation);
+    const interpretation = ownRefusal ?? polled.interpretation;
+    watch.httpStatus = polled.sent?.httpStatus ?? null;
     if (interpretation.kind === "result_wanted") {
       watch.outcome = "running";
       this.#askForResult(watch);
-      return asked;
+      return polled;
     }
     watch.outcome = pollOutcomeOf(interpretation);
     if (interpretation.kind === "running" && interpretation.unknownStatus !== null) {
@@ -228,7 +231,7 @@ export class Poller {
       const isConfirmed = upstream.credentialRefused(watch.slot, isPlain);
       if (isConfirmed || upstream.problem !== null) {
         await this.#suspend(upstream, access, watch, reason);
-        return asked;
+        return polled;
       }
     }
     const step = decideAfterPoll({
@@ -240,9 +243,8 @@ export class Poller {
       longPolledMs,
       minIntervalMs: access.minIntervalMs,
     });
-    await this.#take(access, watch, step);
-    // It says nothing about the lane.
-    return ownRefusal === null ? asked : null;
+    await this.#advance(access, watch, step);
+    return ownRefusal === null ? polled : null;
   }
 
   /** In its own turn, which comes before those of jobs that fell due later. */
@@ -252,7 +254,7 @@ export class Poller {
     if (watch.state === "polling") this.watches.scheduleInPlace(watch);
   }
 
-  #take(access: UpstreamAccess, watch: Watch, step: JobStep): Promise<void> | void {
+  #advance(access: UpstreamAccess, watch: Watch, step: JobStep): Promise<void> | void {
     // Its deadline passed while the answer was on its way: that ending is being recorded.
     if (watch.state === "ending") return;
     // An ending counts even if the shard has gone to another node: the result may be shown once.
@@ -299,7 +301,7 @@ export class Poller {
   /** Fetching takes its time, which is not the lane's. */
   #endOnceFetched(access: UpstreamAccess, watch: Watch, ending: Ending): Promise<void> | void {
     const link = wantsResultFetched(watch)
-      ? this.#fetcher.linkOf(access, watch, ending.result)
+      ? this.#resultFetcher.linkOf(access, watch, ending.result)
       : null;
     if (link === null) return this.#end(watch, ending);
     void this.#fetchAndEnd(access, watch, ending, link);
@@ -312,9 +314,9 @@ export class Poller {
     link: string,
   ): Promise<void> {
     this.#begin(watch, "ending");
-    const fetch = await this.#fetcher.fetch(access, watch, link);
+    const fetch = await this.#resultFetcher.fetch(access, watch, link);
     if (fetch.kind !== "stopped") await this.#end(watch, ending, fetch);
-    if (fetch.kind !== "stopped") await this.#fetcher.forgetOnceRecorded(watch);
+    if (fetch.kind !== "stopped") await this.#resultFetcher.forgetOnceRecorded(watch);
     this.#finish(watch);
   }
 

@@ -3,11 +3,11 @@ import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import type { Clock } from "../runtime/clock.ts";
 import { type MayChange, problem, requireKey } from "./access.ts";
-import { type Callback, type Inbox, verifyCallback } from "./inbox.ts";
+import { type Callback, type SandboxInbox, verifyCallback } from "./inbox.ts";
 
 interface InboxRoutesOptions {
   readonly clock: Clock;
-  readonly inbox: Inbox;
+  readonly inbox: SandboxInbox;
   /** The secrets that callbacks may be signed with. */
   readonly signingSecrets: () => Promise<readonly string[]>;
   readonly mayChange: MayChange;

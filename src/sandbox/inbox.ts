@@ -30,7 +30,7 @@ export interface Callback {
 }
 
 /** The callbacks received last, in memory; the oldest make room. */
-export class Inbox {
+export class SandboxInbox {
   readonly #limits: InboxLimits;
   #callbacks: Callback[] = [];
   #characters = 0;

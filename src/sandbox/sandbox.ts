@@ -3,7 +3,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/runtime.ts";
 import { type MayChange, refuseOtherSites } from "./access.ts";
 import { guideText } from "./guide.ts";
-import { type Callback, Inbox } from "./inbox.ts";
+import { type Callback, SandboxInbox } from "./inbox.ts";
 import { createInboxRoutes } from "./inbox-routes.ts";
 import { createJobRoutes } from "./jobs/job-routes.ts";
 import { JobStore, type Submission } from "./jobs/job-store.ts";
@@ -29,7 +29,7 @@ export class Sandbox {
   readonly app = new Hono();
   readonly #options: SandboxOptions;
   readonly #jobs: JobStore;
-  readonly #inbox = new Inbox();
+  readonly #inbox = new SandboxInbox();
 
   constructor(options: SandboxOptions) {
     this.#options = options;

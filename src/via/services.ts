@@ -12,7 +12,7 @@ import type { ProviderVersion } from "../providers/compile/provider.ts";
 import type { UpstreamAccess } from "../polling/upstream/access.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
 import type { WatchedStatuses } from "../cluster/questions/watched-statuses.ts";
-import type { NamedJob } from "../store/jobs/find-job.ts";
+import type { LiveJobOfName } from "../store/jobs/find-job.ts";
 import type { StoredConnection } from "../store/connections/load-connections.ts";
 import type { SubmittedJob } from "../providers/submission/recognize.ts";
 import type { ViaAddress } from "./address.ts";
@@ -78,7 +78,7 @@ export interface ViaServices {
 export interface ObservedJobs {
   readonly latest: Pick<WatchedStatuses, "latest" | "first" | "moved">;
   /** The live jobs of a connection that have this name. */
-  findLiveJobs(connectionId: string, jobId: string): Promise<readonly NamedJob[]>;
+  findLiveJobs(connectionId: string, jobId: string): Promise<readonly LiveJobOfName[]>;
 }
 
 export interface ViaSettings {

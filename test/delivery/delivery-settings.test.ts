@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { PER_SECOND_MIN } from "../../src/core/limits/poll-ceilings.ts";
+import { REQUESTS_PER_SECOND_MIN } from "../../src/core/limits/poll-ceilings.ts";
 import {
   callbackLimits,
   type DeliverySettings,
@@ -43,7 +43,7 @@ describe("how a project's callbacks are delivered", () => {
 
   test("a stored rate of callbacks, slower than can be set today, becomes the slowest that can", () => {
     const { limits } = deliverySettings({ callback_requests_per_second: 0.0001 }, GATEWAY);
-    expect(limits.requestsPerSecond).toBe(PER_SECOND_MIN);
+    expect(limits.requestsPerSecond).toBe(REQUESTS_PER_SECOND_MIN);
   });
 
   test("a subscription's delivery settings take precedence over the project's", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { PER_SECOND_MIN, type PollCeilings } from "../../src/core/limits/poll-ceilings.ts";
+import { REQUESTS_PER_SECOND_MIN, type PollCeilings } from "../../src/core/limits/poll-ceilings.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { CONNECTION_ID } from "../support/rows.ts";
 import { answeredJson, NO_CEILINGS } from "./jobs.ts";
@@ -43,7 +43,9 @@ describe("the operator's limits apply over a definition's", () => {
   test("a connection's stored rate, slower than can be set today, becomes the slowest that can", () => {
     const { poller, configure } = startGreedy({});
     configure({ settings: { limits: { requests_per_second: 0.0001 } } });
-    expect(poller.watches.upstreams.loadOf(CONNECTION_ID)?.requestsPerSecond).toBe(PER_SECOND_MIN);
+    expect(poller.watches.upstreams.loadOf(CONNECTION_ID)?.requestsPerSecond).toBe(
+      REQUESTS_PER_SECOND_MIN,
+    );
   });
 
   test("the operator's limits on the time and size of an answer apply over a definition's", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Inbox, type Callback } from "../../src/sandbox/inbox.ts";
+import { SandboxInbox, type Callback } from "../../src/sandbox/inbox.ts";
 import { API_KEY, OTHER_SECRET, SECRET, signedPost, startSandbox } from "./sandbox-harness.ts";
 
 const BODY = '{"type":"job.completed","data":{"job_id":"j","result":{"n":12345678901234567890}}}';
@@ -152,13 +152,13 @@ describe("memory is bounded", () => {
   };
 
   test("large callbacks displace older ones before there are a hundred", () => {
-    const inbox = new Inbox({ callbacksMax: 100, charactersMax: 150, webhookIdsMax: 10 });
+    const inbox = new SandboxInbox({ callbacksMax: 100, charactersMax: 150, webhookIdsMax: 10 });
     for (let n = 0; n < 5; n += 1) inbox.add({ ...callback, receivedAtMs: n });
     expect(inbox.list(null).map(({ receivedAtMs }) => receivedAtMs)).toEqual([4, 3]);
   });
 
   test("the webhook-ids not seen for longest are forgotten first", () => {
-    const inbox = new Inbox({ callbacksMax: 100, charactersMax: 150, webhookIdsMax: 2 });
+    const inbox = new SandboxInbox({ callbacksMax: 100, charactersMax: 150, webhookIdsMax: 2 });
     for (const id of ["a", "b", "a", "c"]) inbox.countDelivery(id);
     expect([inbox.countDelivery("a"), inbox.countDelivery("b")]).toEqual([3, 1]);
   });

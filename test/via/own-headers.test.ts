@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import type { TestContext } from "vitest";
 import { describe, expect, test } from "vitest";
-import { submitThrough } from "../../src/api/docs/submit-through.ts";
+import { submitThroughOperation } from "../../src/api/docs/submit-through.ts";
 import { OWN_HEADERS } from "../../src/via/options.ts";
 import type { Json } from "../support/api-client.ts";
 import { useScenes } from "../end-to-end/scene.ts";
@@ -135,7 +135,7 @@ test("events may come in several lines, and metadata in UTF-8 or Latin-1", async
 });
 
 test("every header of the gateway is in the API's description", () => {
-  const headers = submitThrough().request?.headers;
+  const headers = submitThroughOperation().request?.headers;
   const described = headers instanceof z.ZodObject ? Object.keys(headers.shape) : [];
   expect(described.toSorted()).toEqual(Object.values(OWN_HEADERS).toSorted());
 });

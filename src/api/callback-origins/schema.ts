@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { isoTimeSchema, pageOf, stateAlias } from "../http/response-schemas.ts";
+import { isoTimeSchema, pageSchemaOf, stateAlias } from "../http/response-schemas.ts";
 import { originSchema } from "../request/list-query.ts";
 
 const ORIGIN_STATUSES = ["ok", "failing", "paused"] as const;
@@ -45,7 +45,7 @@ export const callbackOriginSchema = z
   })
   .openapi("CallbackOrigin");
 
-export const callbackOriginPageSchema = pageOf(callbackOriginSchema, "CallbackOriginPage");
+export const callbackOriginPageSchema = pageSchemaOf(callbackOriginSchema, "CallbackOriginPage");
 
 export const tryOriginSchema = z
   .strictObject({

@@ -1,7 +1,13 @@
-import { PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
+import { REQUESTS_PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
 import { z } from "@hono/zod-openapi";
 import { isPrintable } from "../../core/printable.ts";
-import { idSchema, isoTimeSchema, orNull, pageOf, stateAlias } from "../http/response-schemas.ts";
+import {
+  idSchema,
+  isoTimeSchema,
+  orNull,
+  pageSchemaOf,
+  stateAlias,
+} from "../http/response-schemas.ts";
 import { DEFAULT_CONNECTION, nameSchema } from "../subscriptions/schema.ts";
 
 const connectionNameSchema = z
@@ -25,7 +31,7 @@ const baseUrlSchema = z.string().min(1).max(2048).nullable().openapi({
 
 const limitFields = {
   concurrency: z.int().min(1).max(1024).optional(),
-  requests_per_second: z.number().min(PER_SECOND_MIN).max(100_000).nullable().optional(),
+  requests_per_second: z.number().min(REQUESTS_PER_SECOND_MIN).max(100_000).nullable().optional(),
   burst: z.int().min(1).max(100_000).optional(),
 };
 const LIMITS_DESCRIPTION = "Override the provider's. For all nodes together.";
@@ -151,7 +157,7 @@ export const connectionSchema = z
   })
   .openapi("Connection");
 
-export const connectionPageSchema = pageOf(connectionSchema, "ConnectionPage");
+export const connectionPageSchema = pageSchemaOf(connectionSchema, "ConnectionPage");
 
 export const newConnectionSchema = z
   .strictObject({

@@ -19,7 +19,7 @@ import { problemOfParts } from "../http/problem.ts";
 import { defineListRoute } from "../http/list-route.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import { defineRoute, notFound, type Route } from "../http/route.ts";
-import { auditedRequest, type ProjectChange } from "../projects/audit-log.ts";
+import { auditedRequest, type NotedChange } from "../projects/audit-log.ts";
 import { type ConsoleLink, type LinkLimit, sealLink } from "./link.ts";
 import { consoleLinkPageSchema, consoleLinkRequestSchema, newConsoleLinkSchema } from "./schema.ts";
 
@@ -113,7 +113,7 @@ function create(services: ApiServices): Route {
 }
 
 /** For the audit log. */
-function creationOf({ projectId, limit, mayRedeliver, expiresAtMs }: ConsoleLink): ProjectChange {
+function creationOf({ projectId, limit, mayRedeliver, expiresAtMs }: ConsoleLink): NotedChange {
   return {
     action: "console_link.created",
     subject: limit.kind === "subscription" ? limit.id : publicId("project", projectId),

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { idSchema, isoTimeSchema, pageOf } from "../http/response-schemas.ts";
+import { idSchema, isoTimeSchema, pageSchemaOf } from "../http/response-schemas.ts";
 import { metadataFilterText } from "../subscriptions/schema.ts";
 
 const EXPIRES_IN_S_DEFAULT = 3600;
@@ -65,4 +65,4 @@ export const consoleLinkSchema = z
   })
   .openapi("ConsoleLink");
 
-export const consoleLinkPageSchema = pageOf(consoleLinkSchema, "ConsoleLinkPage");
+export const consoleLinkPageSchema = pageSchemaOf(consoleLinkSchema, "ConsoleLinkPage");

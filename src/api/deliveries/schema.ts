@@ -10,7 +10,7 @@ import {
   idSchema,
   isoTimeSchema,
   orNull,
-  pageOf,
+  pageSchemaOf,
   stateAlias,
 } from "../http/response-schemas.ts";
 import {
@@ -105,4 +105,4 @@ export const redeliverySchema = z
   })
   .openapi("Redelivery");
 
-export const redeliveryPageSchema = pageOf(redeliverySchema, "RedeliveryPage");
+export const redeliveryPageSchema = pageSchemaOf(redeliverySchema, "RedeliveryPage");

@@ -6,7 +6,7 @@ import { completeDocument, type OpenApiDocument } from "./complete.ts";
 import { webhookEventSchema } from "../http/event-schemas.ts";
 import { operation } from "./operation.ts";
 import { RESPONSE_HEADERS } from "./response-headers.ts";
-import { submitThrough } from "./submit-through.ts";
+import { submitThroughOperation } from "./submit-through.ts";
 import { webhooks } from "./webhooks.ts";
 import { TAGS } from "../http/route.ts";
 
@@ -51,7 +51,7 @@ export function openApiDocument(
   registry.register("Problem", problemSchema);
   registry.register("WebhookEvent", webhookEventSchema);
   for (const route of routes) registry.registerPath(operation(route));
-  registry.registerPath(submitThrough());
+  registry.registerPath(submitThroughOperation());
   for (const webhook of webhooks()) registry.registerWebhook(webhook);
   return completeDocument(
     generator.getOpenAPI31Document({

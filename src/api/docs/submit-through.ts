@@ -89,7 +89,7 @@ const RESPONSE_HEADERS = {
 const ANYTHING = { type: "string", format: "binary" } as const;
 
 /** The operation of `/via`. */
-export function submitThrough(): Parameters<typeof createRoute>[0] {
+export function submitThroughOperation(): Parameters<typeof createRoute>[0] {
   const described = operation(ROUTE);
   return {
     ...described,

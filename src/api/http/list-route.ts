@@ -26,7 +26,7 @@ type ListSpec<Query extends PagedQuery, Row> = Omit<
 > & {
   readonly scope: NonNullable<RouteDescription["scope"]>;
   readonly query: z.ZodObject & z.ZodType<Query>;
-  /** Made by `pageOf`. */
+  /** Made by `pageSchemaOf`. */
   readonly schema: z.ZodType;
   readonly problems?: readonly ProblemCode[];
   readonly find: (

@@ -351,7 +351,7 @@ export const problemSchema = z
     description: "An error, as RFC 9457 describes it.",
   });
 
-export const pageOf = (item: z.ZodType, name: string) =>
+export const pageSchemaOf = (item: z.ZodType, name: string) =>
   z
     .object({
       object: z.literal("list"),
@@ -366,8 +366,8 @@ export const pageOf = (item: z.ZodType, name: string) =>
     })
     .openapi(name);
 
-export const deliveryPageSchema = pageOf(deliverySchema, "DeliveryPage");
-export const eventPageSchema = pageOf(eventSchema, "EventPage");
-export const signingSecretPageSchema = pageOf(signingSecretSchema, "SigningSecretPage");
-export const signingKeyPageSchema = pageOf(signingKeySchema, "SigningKeyPage");
-export const apiKeyPageSchema = pageOf(apiKeySchema, "ApiKeyPage");
+export const deliveryPageSchema = pageSchemaOf(deliverySchema, "DeliveryPage");
+export const eventPageSchema = pageSchemaOf(eventSchema, "EventPage");
+export const signingSecretPageSchema = pageSchemaOf(signingSecretSchema, "SigningSecretPage");
+export const signingKeyPageSchema = pageSchemaOf(signingKeySchema, "SigningKeyPage");
+export const apiKeyPageSchema = pageSchemaOf(apiKeySchema, "ApiKeyPage");

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
-import { idSchema, isoTimeSchema, pageOf } from "../http/response-schemas.ts";
+import { idSchema, isoTimeSchema, pageSchemaOf } from "../http/response-schemas.ts";
 import { timeSchema } from "../request/list-query.ts";
 
 /** Applies to inboxes and consumers. */
@@ -38,7 +38,7 @@ export const inboxSchema = z
   })
   .openapi("Inbox");
 
-export const inboxPageSchema = pageOf(inboxSchema, "InboxPage");
+export const inboxPageSchema = pageSchemaOf(inboxSchema, "InboxPage");
 
 export const consumerSchema = z
   .object({
@@ -55,7 +55,7 @@ export const consumerSchema = z
   })
   .openapi("InboxConsumer");
 
-export const consumerPageSchema = pageOf(consumerSchema, "InboxConsumerPage");
+export const consumerPageSchema = pageSchemaOf(consumerSchema, "InboxConsumerPage");
 
 export const positionSchema = z
   .object({ object: z.literal("inbox_position"), cursor: z.string() })

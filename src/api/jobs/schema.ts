@@ -10,7 +10,7 @@ import {
   jobWaitSchema,
   notBeforeSchema,
   orNull,
-  pageOf,
+  pageSchemaOf,
   stateAlias,
 } from "../http/response-schemas.ts";
 import { ENDING_STATUSES } from "../../core/delivery/event.ts";
@@ -55,7 +55,7 @@ export const jobSchema = z
   })
   .openapi("Job");
 
-export const jobPageSchema = pageOf(jobSchema, "JobPage");
+export const jobPageSchema = pageSchemaOf(jobSchema, "JobPage");
 
 export const deadlineChangeSchema = z
   .strictObject({

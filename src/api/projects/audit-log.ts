@@ -54,14 +54,14 @@ function auditView(of: AuditEntry): object {
 const newUuid = createUuidSource();
 
 /** A change of the caller's project. */
-export type ProjectChange = Omit<AuditNote, "projectId">;
+export type NotedChange = Omit<AuditNote, "projectId">;
 
 /** Makes the changes of a request, with their entries in the audit log; see `audited`. */
 export function auditedRequest<T>(
   { clock, log }: Pick<ApiServices, "clock" | "log">,
   request: { readonly database: Database; readonly caller: Caller; readonly client: Client },
   name: string,
-  work: (within: Database, note: (change: ProjectChange) => void) => Promise<T>,
+  work: (within: Database, note: (change: NotedChange) => void) => Promise<T>,
 ): Promise<T> {
   const { database, caller, client } = request;
   const { keyId, projectId } = caller;

@@ -1,11 +1,11 @@
-import { PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
+import { REQUESTS_PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
 import { z } from "@hono/zod-openapi";
 import { eachLimit, limitOf, type ProjectLimitName } from "../../core/limits/project-limits.ts";
 import {
   idSchema,
   isoTimeSchema,
   orNull,
-  pageOf,
+  pageSchemaOf,
   scopeSchema,
   signatureSchemeSchema,
 } from "../http/response-schemas.ts";
@@ -34,7 +34,7 @@ const callbackConcurrencySchema = z.int().min(1).max(1024).nullable().openapi({
     "Callbacks in progress to one origin. At most the gateway's limit, which null selects.",
 });
 
-const callbackRateSchema = z.number().min(PER_SECOND_MIN).max(100_000).nullable().openapi({
+const callbackRateSchema = z.number().min(REQUESTS_PER_SECOND_MIN).max(100_000).nullable().openapi({
   description: "Callbacks a second to one origin. At most the gateway's limit, which null selects.",
 });
 
@@ -186,7 +186,7 @@ export const auditEntrySchema = z
   })
   .openapi("AuditEntry");
 
-export const auditPageSchema = pageOf(auditEntrySchema, "AuditPage");
+export const auditPageSchema = pageSchemaOf(auditEntrySchema, "AuditPage");
 
 export const operationalEventTypeSchema = z
   .enum(OPERATIONAL_EVENT_TYPES)
@@ -226,4 +226,7 @@ export const operationalEventSchema = z
   })
   .openapi("OperationalEvent");
 
-export const operationalEventPageSchema = pageOf(operationalEventSchema, "OperationalEventPage");
+export const operationalEventPageSchema = pageSchemaOf(
+  operationalEventSchema,
+  "OperationalEventPage",
+);

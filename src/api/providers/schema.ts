@@ -1,12 +1,17 @@
 import { z } from "@hono/zod-openapi";
-import { headerValuesSchema, idSchema, isoTimeSchema, pageOf } from "../http/response-schemas.ts";
-import { isObject } from "../request/record-of-strings.ts";
+import {
+  headerValuesSchema,
+  idSchema,
+  isoTimeSchema,
+  pageSchemaOf,
+} from "../http/response-schemas.ts";
+import { isJsonObject } from "../request/record-of-strings.ts";
 import { sampleAnswerSchema } from "../../providers/trial/sample.ts";
 import { jobIdSchema, nameSchema, paramsSchema } from "../subscriptions/schema.ts";
 
 /** Checks only that it is an object: its content is validated when its name is known. */
 export const definitionBodySchema = z
-  .custom<object>(isObject, { error: "Must be a JSON object, the definition." })
+  .custom<object>(isJsonObject, { error: "Must be a JSON object, the definition." })
   .openapi("ProviderDefinition", {
     type: "object",
     additionalProperties: true,
@@ -53,7 +58,7 @@ export const providerWithDefinitionSchema = z
   .object({ ...providerFields, definition: definitionBodySchema })
   .openapi("ProviderWithDefinition");
 
-export const providerPageSchema = pageOf(providerSchema, "ProviderPage");
+export const providerPageSchema = pageSchemaOf(providerSchema, "ProviderPage");
 
 const versionFields = {
   object: z.literal("provider_version"),
@@ -74,7 +79,7 @@ export const providerVersionWithDefinitionSchema = z
   .object({ ...versionFields, definition: definitionBodySchema })
   .openapi("ProviderVersionWithDefinition");
 
-export const providerVersionPageSchema = pageOf(providerVersionSchema, "ProviderVersionPage");
+export const providerVersionPageSchema = pageSchemaOf(providerVersionSchema, "ProviderVersionPage");
 
 const AGE_S_MAX = 365 * 24 * 3600;
 

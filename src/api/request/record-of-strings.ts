@@ -12,7 +12,7 @@ export function recordOfStrings(
   }[],
 ) {
   return z
-    .custom<Readonly<Record<string, string>>>(isObject, {
+    .custom<Readonly<Record<string, string>>>(isJsonObject, {
       error: "Must be an object.",
       abort: true,
     })
@@ -23,6 +23,6 @@ export function recordOfStrings(
     });
 }
 
-export function isObject(value: unknown): boolean {
+export function isJsonObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

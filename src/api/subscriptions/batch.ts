@@ -6,7 +6,7 @@ import { jsonAnswer } from "../http/answer.ts";
 import type { ApiServices } from "../services.ts";
 import { invalidBodyParts, problemJson, problemOfParts } from "../http/problem.ts";
 import type { Outcome, Problem } from "../../core/problem.ts";
-import { isObject } from "../request/record-of-strings.ts";
+import { isJsonObject } from "../request/record-of-strings.ts";
 import type { Reply, RequestScope } from "../http/route.ts";
 import { isIdempotencyKey } from "../http/creating-route.ts";
 import { subscribe, subscribedEarlier } from "./subscribe.ts";
@@ -287,7 +287,7 @@ interface BatchIssue {
 
 function batchIssues(body: unknown): BatchIssue[] {
   if (Array.isArray(body)) return countIssues(body, []);
-  if (!isObject(body)) {
+  if (!isJsonObject(body)) {
     return [{ path: [], message: 'Must be {"subscriptions": […]}, or the array itself.' }];
   }
   const {

@@ -12,7 +12,7 @@ import {
   jobStatusSchema,
   jobWaitSchema,
   notBeforeSchema,
-  pageOf,
+  pageSchemaOf,
   payloadSchema,
   problemSchema,
   signatureSchemeSchema,
@@ -21,7 +21,7 @@ import {
 } from "../http/response-schemas.ts";
 import { WARNING_CODES } from "../../core/error-codes.ts";
 import { retryScheduleSchema, signaturesSchema } from "../http/delivery-settings-schema.ts";
-import { isObject, recordOfStrings } from "../request/record-of-strings.ts";
+import { isJsonObject, recordOfStrings } from "../request/record-of-strings.ts";
 import { originSchema, pagingParameters, timeParameter } from "../request/list-query.ts";
 
 const PREFIX = "whsec_";
@@ -134,7 +134,7 @@ const NO_RETRIES = "A message of an inbox is stored once and not retried; leave 
 
 /** Checks that run beside those of single fields, so that one response names every problem. */
 function isSomeObject({ value }: { readonly value: unknown }): boolean {
-  return isObject(value);
+  return isJsonObject(value);
 }
 
 /** A client's request. Validates only what the request itself shows. */
@@ -183,7 +183,7 @@ export const subscriptionRequestSchema = z
       description: "Sent together with traceparent, up to 512 characters.",
     }),
     metadata: z
-      .custom<object>(isObject, { error: "Must be an object." })
+      .custom<object>(isJsonObject, { error: "Must be an object." })
       .optional()
       .openapi({
         type: "object",
@@ -367,7 +367,7 @@ export const newSubscriptionSchema = subscriptionSchema
   })
   .openapi("NewSubscription");
 
-export const subscriptionPageSchema = pageOf(subscriptionSchema, "SubscriptionPage");
+export const subscriptionPageSchema = pageSchemaOf(subscriptionSchema, "SubscriptionPage");
 
 const createdItemSchema = z
   .object({

@@ -66,7 +66,7 @@ export async function runOperator(
 }
 
 async function openLog(cli: Cli, config: Config, printsLog: boolean): Promise<Log> {
-  const { secretsOf } = await import("../../config.ts");
+  const { secretsOfConfig } = await import("../../config.ts");
   const { createLog } = await import("../../runtime/process/log.ts");
   const { exitOnUnexpectedError } = await import("../../runtime/process/fatal-errors.ts");
   const level: LogLevel = printsLog ? config.log.level : "warn";
@@ -74,7 +74,7 @@ async function openLog(cli: Cli, config: Config, printsLog: boolean): Promise<Lo
   const log = createLog({
     ...config.log,
     level,
-    secrets: secretsOf(config),
+    secrets: secretsOfConfig(config),
     ...(!printsLog && { destination: toStandardError }),
   });
   exitOnUnexpectedError(log);

@@ -1,10 +1,10 @@
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import { type Output, shown } from "../frame/output.ts";
-import type { InboxMessage } from "./follow-inbox.ts";
+import type { InboxMessage } from "../../client/ringback.ts";
 import type { ForwardOutcome } from "./forward.ts";
 
 /** A message that was forwarded, with what came of it. */
-export interface Exchange {
+export interface ForwardedMessage {
   readonly inbox: string;
   /** The cursor in front of the message. */
   readonly before: string;
@@ -28,7 +28,7 @@ export function subjectOf({ body }: Pick<InboxMessage, "body">): {
 }
 
 /** Prints one exchange in a line. */
-export function printExchange(exchange: Exchange, out: Output, showsUrl: boolean): void {
+export function printExchange(exchange: ForwardedMessage, out: Output, showsUrl: boolean): void {
   const { inbox, message, url, outcome, isRepeated } = exchange;
   const { type, jobId } = subjectOf(message);
   const at = new Date().toISOString();
@@ -59,7 +59,7 @@ export function printExchange(exchange: Exchange, out: Output, showsUrl: boolean
 }
 
 /** The whole of an exchange, for a person. */
-export function printDetails({ message, url, outcome }: Exchange, out: Output): void {
+export function printDetails({ message, url, outcome }: ForwardedMessage, out: Output): void {
   const headers = Object.entries(message.headers).map(([name, value]) => `${name}: ${value}`);
   const answer = outcome.status === null ? outcome.error : `${outcome.status}\n${outcome.excerpt}`;
   out.print(

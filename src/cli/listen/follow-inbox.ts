@@ -1,7 +1,10 @@
-import { type InboxMessages, type Ringback, RingbackError } from "../../client/ringback.ts";
+import {
+  type InboxMessage,
+  type InboxMessages,
+  type Ringback,
+  RingbackError,
+} from "../../client/ringback.ts";
 import { path } from "../../client/transport.ts";
-
-export type InboxMessage = InboxMessages["data"][number];
 
 /** An inbox, read as one of its consumers. */
 export interface FollowedInbox {

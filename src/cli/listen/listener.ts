@@ -1,7 +1,7 @@
 import { type Ringback, RingbackError } from "../../client/ringback.ts";
 import { Connectivity } from "../frame/connectivity.ts";
 import { type Output, shown } from "../frame/output.ts";
-import { type Exchange, printDetails, printExchange, subjectOf } from "./exchanges.ts";
+import { type ForwardedMessage, printDetails, printExchange, subjectOf } from "./exchanges.ts";
 import {
   type FollowedInbox,
   followInbox,
@@ -40,7 +40,7 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #seen = new Set<string>();
   /** Exchanges that a person may want to see or repeat: one for each target of the last message. */
-  #last: readonly Exchange[] = [];
+  #last: readonly ForwardedMessage[] = [];
 
   constructor(ports: ListenerPorts, options: ListenerOptions) {
     this.#services = ports;
@@ -126,7 +126,7 @@ export class Listener {
     if (hasKeys) out.note("Keys: r sends the last one again, d shows it, q quits.");
   }
 
-  async #take(of: Pick<Exchange, "inbox" | "before" | "message">): Promise<void> {
+  async #take(of: Pick<ForwardedMessage, "inbox" | "before" | "message">): Promise<void> {
     const { events } = this.#options;
     const { webhook_id: id } = of.message;
     const { type, jobId } = subjectOf(of.message);
@@ -142,7 +142,7 @@ export class Listener {
   }
 
   async #forward(
-    of: Pick<Exchange, "inbox" | "before" | "message">,
+    of: Pick<ForwardedMessage, "inbox" | "before" | "message">,
     urls: readonly string[],
     isRepeated: boolean,
   ): Promise<void> {
@@ -151,7 +151,7 @@ export class Listener {
     const exchanges = await Promise.all(
       urls.map(async (url) => {
         const outcome = await forward(of.message, { ...forwarding, url });
-        const exchange: Exchange = { ...of, url, outcome, isRepeated };
+        const exchange: ForwardedMessage = { ...of, url, outcome, isRepeated };
         printExchange(exchange, out, targets.length > 1);
         return exchange;
       }),

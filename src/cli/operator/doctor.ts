@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { type Config, describeProblems, loadConfig, secretsOf } from "../../config.ts";
+import { type Config, describeProblems, loadConfig, secretsOfConfig } from "../../config.ts";
 import { testEventBody } from "../../core/delivery/event.ts";
 import { planSockets } from "../../core/limits/machine-plan.ts";
 import { buildOutbound } from "../../gateway/egress.ts";
@@ -50,7 +50,7 @@ export async function* checkMachine(
   const log = createLog({
     level: "silent",
     format: "json",
-    secrets: secretsOf(config),
+    secrets: secretsOfConfig(config),
   });
   yield* checkDatabase(config, log);
   yield* checkEgress(config, options.receiver);

@@ -21,7 +21,7 @@ export interface SignedIn {
 }
 
 /** One request, and what every answer to it needs. */
-export class Exchange {
+export class ConsoleExchange {
   readonly context: Context;
   readonly cookies: ConsoleCookies;
   readonly links: Links;

@@ -1,7 +1,7 @@
 import { hash, randomBytes } from "node:crypto";
 import type { Assets } from "../assets.ts";
 import { shell } from "../view/shell.ts";
-import type { Exchange } from "./exchange.ts";
+import type { ConsoleExchange } from "./exchange.ts";
 import type { ConsoleReply, DownloadReply, Notice, PageReply, RedirectReply } from "./page.ts";
 import type { ConsoleServices } from "./services.ts";
 import { type SecretBox, SecretBoxError } from "../../runtime/secrets/secret-box.ts";
@@ -20,7 +20,7 @@ export class Renderer {
     this.#assets = assets;
   }
 
-  async render(exchange: Exchange, reply: ConsoleReply): Promise<Response> {
+  async render(exchange: ConsoleExchange, reply: ConsoleReply): Promise<Response> {
     switch (reply.kind) {
       case "page":
         return this.#page(exchange, reply);
@@ -32,7 +32,7 @@ export class Renderer {
   }
 
   /** A notice for the next page is in a cookie, or in the address of somebody who may have none. */
-  #addressOf({ link, links, cookies }: Exchange, { to, notice }: RedirectReply): string {
+  #addressOf({ link, links, cookies }: ConsoleExchange, { to, notice }: RedirectReply): string {
     if (notice === undefined) return links.to(to);
     const sealed = sealNotice(this.#services.secretBox, notice);
     if (link !== null) return links.to(to, { [NOTICE_PARAMETER]: sealed });
@@ -41,7 +41,7 @@ export class Renderer {
   }
 
   /** One that has not changed since the reader got it is answered with 204. */
-  async #page(exchange: Exchange, reply: PageReply): Promise<Response> {
+  async #page(exchange: ConsoleExchange, reply: PageReply): Promise<Response> {
     const { context, links, cookies, signedIn } = exchange;
     const { title, section, isLive = false, status = 200 } = reply;
     const body = await reply.body;
@@ -71,7 +71,7 @@ export class Renderer {
   }
 
   /** A live update leaves the notice for the page that it is meant for. */
-  #takeNotice({ context, cookies, link, seen }: Exchange): Notice | null {
+  #takeNotice({ context, cookies, link, seen }: ConsoleExchange): Notice | null {
     const sealed = link === null ? cookies.notice : (context.req.query(NOTICE_PARAMETER) ?? null);
     if (sealed === null || seen !== null) return null;
     if (link === null) cookies.notice = null;
@@ -80,7 +80,7 @@ export class Renderer {
 }
 
 /** Saved, never shown: it comes from elsewhere, and would be a page of this origin. */
-function download({ context }: Exchange, { response, fileName }: DownloadReply): Response {
+function download({ context }: ConsoleExchange, { response, fileName }: DownloadReply): Response {
   const { headers } = response;
   context.header("content-type", "application/octet-stream");
   context.header("content-disposition", `attachment; filename="${fileName}"`);

@@ -10,7 +10,7 @@ import { isConsoleLinkRevoked } from "../../store/projects/console-links.ts";
 import type { Assets } from "../assets.ts";
 import { signInView } from "../sign-in.ts";
 import { CSRF_FIELD } from "../view/forms.ts";
-import { Exchange, type SignedIn } from "./exchange.ts";
+import { ConsoleExchange, type SignedIn } from "./exchange.ts";
 import { ApiProblem, type ProblemBody } from "./gateway-api.ts";
 import { readConsolePath } from "./links.ts";
 import type { ActionRequest, ConsoleReply, ConsoleRoute, RedirectReply } from "./page.ts";
@@ -121,10 +121,10 @@ export class Responder {
   async #respond(
     context: Context,
     { isLink }: { readonly isLink: boolean },
-    decide: (exchange: Exchange) => Promise<ConsoleReply>,
+    decide: (exchange: ConsoleExchange) => Promise<ConsoleReply>,
   ): Promise<Response> {
     const linkText = isLink ? (context.req.param("link") ?? "") : null;
-    const exchange = new Exchange(context, this.#services, linkText);
+    const exchange = new ConsoleExchange(context, this.#services, linkText);
     try {
       return await this.#renderer.render(exchange, await decide(exchange));
     } catch (error) {
@@ -143,13 +143,13 @@ export class Responder {
     return pageProblem(problem);
   }
 
-  #session({ cookies }: Exchange): Session | null {
+  #session({ cookies }: ConsoleExchange): Session | null {
     const sealed = cookies.session;
     return sealed === null ? null : this.#sessions.open(sealed);
   }
 
   /** By the key that the session was begun with, as the API would judge it now. */
-  async #signedIn(exchange: Exchange): Promise<SignedIn | null> {
+  async #signedIn(exchange: ConsoleExchange): Promise<SignedIn | null> {
     const session = this.#session(exchange);
     if (session === null) return null;
     const outcome = await this.#authenticator.authenticateHash(session.keyHash, exchange.client);
@@ -164,7 +164,7 @@ export class Responder {
   }
 
   /** Null when the link is over: by its time, by its key, or revoked, alone or with all others. */
-  async #admitted(exchange: Exchange, link: ConsoleLink): Promise<SignedIn | null> {
+  async #admitted(exchange: ConsoleExchange, link: ConsoleLink): Promise<SignedIn | null> {
     const { id, projectId, keyHash, createdAtMs, expiresAtMs } = link;
     const nowMs = this.#services.clock.now();
     const fromMs = this.#services.projects.get(projectId)?.settings.console_links_from_ms ?? 0;
@@ -183,31 +183,34 @@ export class Responder {
     return null;
   }
 
-  #begin(exchange: Exchange, keyHash: string, next: string): RedirectReply {
+  #begin(exchange: ConsoleExchange, keyHash: string, next: string): RedirectReply {
     exchange.cookies.session = this.#sessions.seal(this.#sessions.begin(keyHash));
     return { kind: "redirect", to: next };
   }
 
   /** The form that came along, or why it is not taken. */
-  async #form(exchange: Exchange, { session }: SignedIn): Promise<URLSearchParams | PageProblem> {
+  async #form(
+    exchange: ConsoleExchange,
+    { session }: SignedIn,
+  ): Promise<URLSearchParams | PageProblem> {
     const form = await readForm(exchange.context.req.raw);
     if (form === null) return WRONG_FORM;
     return this.#isOwnForm(exchange, session, form) ? form : FOREIGN_PAGE;
   }
 
-  #isOwnForm(exchange: Exchange, session: Session, form: URLSearchParams | null): boolean {
+  #isOwnForm(exchange: ConsoleExchange, session: Session, form: URLSearchParams | null): boolean {
     if (!exchange.isFromOwnPage) return false;
     return this.#sessions.isCsrfToken(session, form?.get(CSRF_FIELD) ?? "");
   }
 
   /** A page that is read again by itself does not prolong the session. */
-  #renew({ cookies, seen }: Exchange, session: Session): void {
+  #renew({ cookies, seen }: ConsoleExchange, session: Session): void {
     const renewed = seen === null ? this.#sessions.renewed(session) : null;
     if (renewed !== null) cookies.session = this.#sessions.seal(renewed);
   }
 
   #request(
-    exchange: Exchange,
+    exchange: ConsoleExchange,
     { session, caller, csrfToken }: SignedIn,
     form: URLSearchParams,
   ): ActionRequest {
@@ -249,7 +252,7 @@ async function answerOrExplain(route: ConsoleRoute, request: ActionRequest): Pro
 }
 
 /** Somebody who was looking at a page comes back to it. */
-function signInFirst({ context, links, place, isByScript }: Exchange): ConsoleReply {
+function signInFirst({ context, links, place, isByScript }: ConsoleExchange): ConsoleReply {
   // The script reads the whole page again, and is led to the form then.
   if (isByScript) context.header("hx-refresh", "true");
   const next = context.req.method === "GET" ? readConsolePath(place) : null;

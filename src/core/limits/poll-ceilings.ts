@@ -2,7 +2,7 @@
  * The slowest rate of requests that can be asked for: one in 100 s. A slower one is a mistake, since
  * its jobs would time out before they were polled twice.
  */
-export const PER_SECOND_MIN = 0.01;
+export const REQUESTS_PER_SECOND_MIN = 0.01;
 
 /** The operator's ceilings for one connection, whatever its definition and settings ask for. */
 export interface PollCeilings {

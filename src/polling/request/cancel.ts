@@ -1,6 +1,6 @@
 import { buildCancelRequest } from "../../providers/request/build.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
-import type { JobReference } from "../../store/jobs/find-job.ts";
+import type { UpstreamJob } from "../../store/jobs/find-job.ts";
 import type { RequestClient } from "../../outbound/request-client.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
 
@@ -12,7 +12,7 @@ export async function cancelUpstream(
   { clock, log }: Runtime,
   client: Pick<RequestClient, "send">,
   access: UpstreamAccess,
-  job: JobReference,
+  job: UpstreamJob,
 ): Promise<void> {
   const { jobId } = job;
   const params = JSON.parse(job.params) as Record<string, string>;

@@ -1,6 +1,6 @@
 import type { ChangeSignal } from "../../runtime/change-signal.ts";
 import type { DatabaseHealth } from "../../store/db/database-health.ts";
-import { PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
+import { REQUESTS_PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
 import { isObject } from "../../providers/language/json-pointer.ts";
 import { parseDefinition } from "../../providers/definition/text.ts";
 import type { Provider, ProviderVersion } from "../../providers/compile/provider.ts";
@@ -158,6 +158,6 @@ function withSaneRate(definition: unknown): unknown {
   const { limits } = definition;
   if (!isObject(limits)) return definition;
   const perSecond = limits["requests_per_second"];
-  if (typeof perSecond !== "number" || perSecond >= PER_SECOND_MIN) return definition;
-  return { ...definition, limits: { ...limits, requests_per_second: PER_SECOND_MIN } };
+  if (typeof perSecond !== "number" || perSecond >= REQUESTS_PER_SECOND_MIN) return definition;
+  return { ...definition, limits: { ...limits, requests_per_second: REQUESTS_PER_SECOND_MIN } };
 }

@@ -7,7 +7,7 @@ import {
 import type { ConnectionFacts } from "../../core/waiting/job-wait.ts";
 import { Lane } from "../../lanes/lane.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
-import { PER_SECOND_MIN, type PollCeilings } from "../../core/limits/poll-ceilings.ts";
+import { REQUESTS_PER_SECOND_MIN, type PollCeilings } from "../../core/limits/poll-ceilings.ts";
 import type { OriginGate } from "../../lanes/origin-gate.ts";
 import { credentialHosts } from "../../providers/compile/hosts.ts";
 import type { Provider, ProviderVersion } from "../../providers/compile/provider.ts";
@@ -436,7 +436,10 @@ function limitsOf(
   const limits = connection.settings.limits;
   const set = limits?.requests_per_second;
   const wanted = (set === undefined ? provider.limits.requestsPerSecond : set) ?? Infinity;
-  const perSecond = Math.max(PER_SECOND_MIN, Math.min(wanted, requestsPerSecondMax ?? Infinity));
+  const perSecond = Math.max(
+    REQUESTS_PER_SECOND_MIN,
+    Math.min(wanted, requestsPerSecondMax ?? Infinity),
+  );
   return {
     concurrency: Math.min(limits?.concurrency ?? provider.limits.concurrency, concurrencyMax),
     requestsPerSecond: perSecond === Infinity ? null : perSecond,

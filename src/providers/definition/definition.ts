@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
+import { REQUESTS_PER_SECOND_MIN } from "../../core/limits/poll-ceilings.ts";
 import { BELIEVED_WAIT_MS_MAX, RETRY_AFTER_MS_MAX } from "../../core/job/retry-after.ts";
 import { authSchema } from "./auth.ts";
 import { checkParams } from "./params.ts";
@@ -98,7 +98,7 @@ const limitsSchema = z.strictObject({
     .describe("Requests in progress at the same time."),
   requests_per_second: z
     .number()
-    .min(PER_SECOND_MIN)
+    .min(REQUESTS_PER_SECOND_MIN)
     .max(100_000)
     .nullable()
     .default(null)

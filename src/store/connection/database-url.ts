@@ -195,7 +195,7 @@ function decode(text: string): string | null {
 }
 
 /** The name of a server in messages. */
-export function nameOf({ host, port }: DatabaseServer): string {
+export function serverName({ host, port }: DatabaseServer): string {
   return host.includes(":") && !host.startsWith("/") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 

@@ -1,6 +1,6 @@
 import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
-import { nameOf } from "./database-url.ts";
+import { serverName } from "./database-url.ts";
 import type { DatabaseAddress, DatabaseServer, TargetSessionAttrs } from "./database-url.ts";
 import { settingsRefusal } from "./server-facts.ts";
 import { ConnectionError, errorCode, isTransient } from "../db/errors.ts";
@@ -59,11 +59,11 @@ export class ServerList {
           return connection;
         }
         await connection.close();
-        failures.push(`${nameOf(server)} ${misfit}`);
+        failures.push(`${serverName(server)} ${misfit}`);
       } catch (error) {
         const isForAll = !isTransient(error) || settingsRefusal(error) !== null;
         if (servers.length === 1 || isForAll) throw error;
-        failures.push(`${nameOf(server)}: ${errorCode(error) ?? String(error)}`);
+        failures.push(`${serverName(server)}: ${errorCode(error) ?? String(error)}`);
       }
     }
     throw new ConnectionError(

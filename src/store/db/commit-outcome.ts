@@ -31,7 +31,7 @@ const RETRY_DELAY_MS_FIRST = 50;
 const RETRY_DELAY_MS_MAX = 5_000;
 
 /** Doubles from 50 ms to 5 s, with jitter down to half of it, so that nodes don't retry in step. */
-export function retryDelayMs(failures: number, random: number): number {
+export function commitRetryDelayMs(failures: number, random: number): number {
   const fullMs = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_FIRST * 2 ** failures);
   return fullMs * (0.5 + 0.5 * random);
 }

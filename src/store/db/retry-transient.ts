@@ -1,5 +1,5 @@
 import type { Runtime } from "../../runtime/runtime.ts";
-import { retryDelayMs } from "./commit-outcome.ts";
+import { commitRetryDelayMs } from "./commit-outcome.ts";
 import { isTransient } from "./errors.ts";
 
 /** As long as a start waits for a database to answer at all. */
@@ -28,7 +28,7 @@ export function retryTransient(
         failedFirstAtMs ??= nowMs;
         if (!isTransient(error) || nowMs - failedFirstAtMs >= RETRY_FOR_MS) throw error;
         log.warn({ step: name, err: error }, "a step of the start failed; trying again");
-        await waitUnlessAborted(clock, retryDelayMs(failures, random()), signal);
+        await waitUnlessAborted(clock, commitRetryDelayMs(failures, random()), signal);
         signal?.throwIfAborted();
       }
     }

@@ -8,7 +8,7 @@ import { type Given, statement, template } from "../sql/statement.ts";
 export const IS_LIVE = sql`${jobs.status} in ('pending', 'processing')`;
 
 /** Identifies a job at its upstream. */
-export type JobReference = Readonly<
+export type UpstreamJob = Readonly<
   Pick<typeof jobs.$inferSelect, "connectionId" | "providerVersionId" | "jobId" | "params">
 >;
 
@@ -29,7 +29,7 @@ export async function findJob(
   database: Database,
   shardId: number,
   id: string,
-): Promise<JobReference | null> {
+): Promise<UpstreamJob | null> {
   const [row] = await database.run("find-job", (sql) => FIND(sql, { shardId, id }));
   return row ?? null;
 }
@@ -103,7 +103,7 @@ export async function isJobKnown(database: Database, job: JobKey): Promise<boole
 /** One for each set of params; a name seldom has several. */
 const SAME_NAME_MAX = 20;
 
-export type NamedJob = Readonly<
+export type LiveJobOfName = Readonly<
   Pick<typeof jobs.$inferSelect, "shardId" | "id" | "jobId" | "params" | "providerVersionId">
 >;
 
@@ -131,6 +131,6 @@ const LIVE = statement((orm, given: Given<JobName>) =>
 );
 
 /** The live jobs of a connection that have this name. */
-export async function findLiveJobs(database: Database, name: JobName): Promise<NamedJob[]> {
+export async function findLiveJobs(database: Database, name: JobName): Promise<LiveJobOfName[]> {
   return database.run("find-live-jobs", (sql) => LIVE(sql, name));
 }

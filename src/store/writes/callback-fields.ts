@@ -57,7 +57,7 @@ export const NO_CALLBACK_FIELDS = Object.keys(IN_SQL)
   .join(", ");
 
 /** The fields of a subscription that is being stored. */
-export function callbackFieldsOf(
+export function callbackFieldsOfRow(
   row: Omit<CallbackFields, "wantsProgress" | "fetchResult"> & { readonly events: number },
 ): CallbackFields {
   return {

@@ -8,7 +8,7 @@ import {
   type CommitOutcome,
   type Entry,
   type Patience,
-  retryDelayMs,
+  commitRetryDelayMs,
 } from "../db/commit-outcome.ts";
 import { SetAsideRows } from "./set-aside-rows.ts";
 import { WaitingRows } from "./waiting-rows.ts";
@@ -255,7 +255,7 @@ export class GroupCommit<Row, Result> {
       const outcome = await this.#tryCommit(entries, patience);
       if (isOver(outcome)) return outcome;
       if (outcome.kind !== "transient" && this.#canSetAside(entries)) return outcome;
-      const delayMs = retryDelayMs(failures, this.#options.random());
+      const delayMs = commitRetryDelayMs(failures, this.#options.random());
       const elapsedMs = this.#options.clock.monotonic() - startedAt;
       if (elapsedMs + delayMs > this.#options.retryForMs)
         return { kind: "failed", error: outcome.error };

@@ -5,7 +5,7 @@ import {
   type CommitOutcome,
   type Entry,
   type Patience,
-  retryDelayMs,
+  commitRetryDelayMs,
 } from "../db/commit-outcome.ts";
 
 interface SetAsideRowsOptions<Row, Result> {
@@ -68,7 +68,7 @@ class RetryLane<Row, Result> {
   retryLater(group: Group<Row, Result>): boolean {
     const { clock, random, retryForMs } = this.#options;
     const tookMs = group.failures === 0 ? 0 : this.#triedForMs;
-    const delayMs = Math.max(tookMs, retryDelayMs(group.failures, random()));
+    const delayMs = Math.max(tookMs, commitRetryDelayMs(group.failures, random()));
     if (clock.monotonic() - group.startedAt + delayMs > retryForMs) return false;
     const timer = clock.setTimer(delayMs, () => {
       this.#pausing.delete(group);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { PER_SECOND_MIN } from "../../../src/core/limits/poll-ceilings.ts";
+import { REQUESTS_PER_SECOND_MIN } from "../../../src/core/limits/poll-ceilings.ts";
 import type { ProviderVersion } from "../../../src/providers/compile/provider.ts";
 import type { Database } from "../../../src/store/db/database.ts";
 import { deleteProvider } from "../../../src/store/connections/delete-provider.ts";
@@ -122,7 +122,7 @@ describe("the definition that a job began with", () => {
     const { directory } = openDirectory();
     await directory.refresh();
     const known = directory.find(PROJECT_ID, "example");
-    expect(known?.provider.limits.requestsPerSecond).toBe(PER_SECOND_MIN);
+    expect(known?.provider.limits.requestsPerSecond).toBe(REQUESTS_PER_SECOND_MIN);
   });
 
   test("a definition without a version is the built-in one, even where a file says otherwise", () => {
