@@ -3,7 +3,6 @@ import { globSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "./support/database.ts";
 import {
-  freePorts,
   type GuideShell,
   type GuideStep,
   openProjectCopy,
@@ -15,6 +14,7 @@ import {
   typeProblemsOf,
   unnamedCodeIn,
 } from "./support/guide.ts";
+import { unusedPorts } from "./support/ports.ts";
 
 /*
  * Every command of README.md and docs/guides is run, and what it prints is held against what the guide shows. One
@@ -42,7 +42,7 @@ let replacements: Record<string, string> = {};
 let gateway: GuideShell;
 
 beforeAll(async () => {
-  const ports = await freePorts(PORTS.length);
+  const ports = await unusedPorts(PORTS.length);
   replacements = Object.fromEntries(PORTS.map((port, index) => [port, String(ports[index])]));
   const [start] = stepsIn(FIRST);
   // The installation is tested in install.test.ts.

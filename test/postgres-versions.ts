@@ -8,13 +8,13 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import postgres from "postgres";
 import { binariesIn, linkLibraries, readVersion } from "../src/embedded-postgres/binaries.ts";
+import { unusedPort } from "./support/ports.ts";
 
 /*
  * npm run test:postgres-versions [-- 15 17 …]
@@ -122,7 +122,7 @@ async function startServer(version: string): Promise<Server | null> {
     stdio: ["ignore", "ignore", "inherit"],
     ...account,
   });
-  const port = await freePort();
+  const port = await unusedPort();
   const settings = ["fsync=off", "max_connections=300", "unix_socket_directories="];
   const child = spawn(
     binaries.postgres,
@@ -182,13 +182,4 @@ async function stopServer(child: ChildProcess): Promise<void> {
   const exited = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGINT");
   await exited;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }

@@ -6,7 +6,7 @@ import { runCli } from "../support/cli.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { type FakeUpstream, pulseAnswer, startFakeUpstream } from "../support/fake-upstream.ts";
 import { API_KEY, SIGNING_SECRET } from "../support/gateway-environment.ts";
-import { freePorts } from "../support/guide.ts";
+import { unusedPort } from "../support/ports.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { startTestGateway, type TestGateway } from "../support/test-gateway.ts";
@@ -25,7 +25,7 @@ beforeAll(async () => {
   upstream = await startFakeUpstream();
   receiver = await startReceiver(SIGNING_SECRET);
   database = await createTestDatabase();
-  const [port] = await freePorts(1);
+  const port = await unusedPort();
   settings = {
     PORT: String(port),
     DATABASE_URL: database.url,
@@ -185,7 +185,7 @@ test("one process serves many receivers and inboxes, and --events chooses", asyn
 });
 
 test("a receiver that is not there is said so, and the listening goes on", async () => {
-  const [port] = await freePorts(1);
+  const port = await unusedPort();
   const listening = listen(["--inbox", "absent", "--forward-to", `localhost:${port}/hook`]);
   await listening.until(/from now on/);
   await endJob("absent-1", "absent");

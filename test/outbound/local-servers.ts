@@ -55,17 +55,6 @@ export async function listen(server: Server): Promise<LocalServer> {
   return { origin: `http://127.0.0.1:${port}`, port, sockets };
 }
 
-/** A port on which nothing listens. */
-export async function closedPort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 /** The project that requests of tests are sent for. */
 export const PROJECT = "project-1";
 

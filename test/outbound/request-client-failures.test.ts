@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type AddressLookup, NameLookupError } from "../../src/outbound/names/name-resolver.ts";
 import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
-import { closedPort, get, openClient, post, serveHttp, serveTcp } from "./local-servers.ts";
+import { unusedPort } from "../support/ports.ts";
+import { get, openClient, post, serveHttp, serveTcp } from "./local-servers.ts";
 import type { LocalServer } from "./local-servers.ts";
 
 function codeOf(outcome: RequestOutcome): string {
@@ -113,13 +114,13 @@ describe("time", () => {
 
 describe("connecting", () => {
   test("connect_refused: nothing listens at the address", async () => {
-    const origin = `http://127.0.0.1:${await closedPort()}`;
+    const origin = `http://127.0.0.1:${await unusedPort()}`;
     expect(codeOf(await openClient().send(post(origin)))).toBe("connect_refused");
   });
 
   test("connect_refused: nothing listens at any address of the name", async () => {
     const lookup: AddressLookup = () => Promise.resolve(["127.0.0.1", "127.0.0.2"]);
-    const origin = `http://receiver.test:${await closedPort()}`;
+    const origin = `http://receiver.test:${await unusedPort()}`;
     expect(codeOf(await openClient({ lookup }).send(post(origin)))).toBe("connect_refused");
   });
 
@@ -147,7 +148,7 @@ describe("connecting", () => {
 
   test("a failure to connect leaves nothing behind", async () => {
     const client = openClient();
-    const origin = `http://127.0.0.1:${await closedPort()}`;
+    const origin = `http://127.0.0.1:${await unusedPort()}`;
     await Promise.all([client.send(post(origin)), client.send(post(origin))]);
     expect(client.originCount).toBe(0);
   });

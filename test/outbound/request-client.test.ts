@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
-import { closedPort, get, openClient, post, serveHttp, serveTcp } from "./local-servers.ts";
+import { unusedPort } from "../support/ports.ts";
+import { get, openClient, post, serveHttp, serveTcp } from "./local-servers.ts";
 
 describe("an answer is handed over as it was sent", () => {
   test("method, path, headers and body arrive; status, headers and body come back", async () => {
@@ -116,7 +117,7 @@ describe("an answer is handed over as it was sent", () => {
 
   test("a proxy in the environment is ignored", async () => {
     const server = await serveHttp((_, response) => response.end("direct"));
-    const proxy = `http://127.0.0.1:${await closedPort()}`;
+    const proxy = `http://127.0.0.1:${await unusedPort()}`;
     for (const name of ["HTTP_PROXY", "http_proxy", "ALL_PROXY"]) vi.stubEnv(name, proxy);
     vi.stubEnv("NODE_USE_ENV_PROXY", "1");
     const outcome = await openClient().send(get(server.origin));

@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
 import { startTemporaryGateway } from "../../src/sandbox/temporary-gateway.ts";
+import { unusedPort } from "./ports.ts";
 
 const TRIAL_MS_MAX = 120_000;
 const ASK_AGAIN_MS = 100;
@@ -48,7 +48,7 @@ async function run(
   { url, key }: { readonly url: string; readonly key: string },
   signal: AbortSignal,
 ): Promise<string> {
-  const port = await freePort();
+  const port = await unusedPort();
   const env = { PORT: String(port), RINGBACK_URL: url, RINGBACK_API_KEY: key };
   const child = spawn(command, args, {
     cwd,
@@ -74,13 +74,4 @@ async function ask(address: string, signal: AbortSignal): Promise<string> {
     if (response !== null) return response.text();
     await wait(ASK_AGAIN_MS, undefined, { signal });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

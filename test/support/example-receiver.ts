@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { text } from "node:stream/consumers";
 import { request } from "undici";
 import { callbackBody, testEventBody } from "../../src/core/delivery/event.ts";
 import { operationalEventBody } from "../../src/core/delivery/operational-event.ts";
 import { signCallback, signingKey } from "../../src/delivery/attempt/sign.ts";
+import { unusedPort } from "./ports.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const STARTED_WITHIN_MS = 60_000;
@@ -52,7 +52,7 @@ const OPERATIONAL_EVENT = operationalEventBody({
 
 /** Runs a receiver as a process, sends it one event of each kind as the gateway would, and ends it. */
 export async function tryExample({ command, args, cwd }: ExampleCommand): Promise<ExampleTrial> {
-  const port = await freePort();
+  const port = await unusedPort();
   const child = spawn(command, args, {
     cwd,
     env: { ...process.env, PORT: String(port), WEBHOOK_SECRET: SECRET },
@@ -107,12 +107,4 @@ async function untilItListens(url: string, isGone: () => boolean): Promise<void>
       await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }

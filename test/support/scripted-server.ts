@@ -1,7 +1,9 @@
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { listenOnKeptPort } from "./ports.ts";
 
 /** A test server's response to a request. */
 export type Answer =
@@ -64,12 +66,9 @@ export class ScriptedServer {
       socket.once("close", () => this.#sockets.delete(socket));
       socket.on("error", () => undefined);
     });
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(this.#port, "127.0.0.1", resolve);
-    });
+    if (this.#port === 0) this.#port = await listenOnKeptPort(server);
+    else await once(server.listen(this.#port, "127.0.0.1"), "listening");
     this.#server = server;
-    this.#port = (server.address() as AddressInfo).port;
   }
 
   /** Cuts every connection; from now on connecting is refused. */

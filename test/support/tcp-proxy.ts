@@ -1,5 +1,7 @@
+import { once } from "node:events";
 import { connect, createServer } from "node:net";
-import type { Server, Socket } from "node:net";
+import type { Socket } from "node:net";
+import { listenOnKeptPort } from "./ports.ts";
 
 /** A wire between a client and a server that a test can cut, or leave hanging half open. */
 export interface TcpProxy {
@@ -17,10 +19,10 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-/** On a free port, or on `port`. */
+/** On a port that it may be given again, or on `port`. */
 export async function startTcpProxy(
   target: { host: string; port: number },
-  port = 0,
+  port?: number,
 ): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const clients = new Set<Socket>();
@@ -45,7 +47,8 @@ export async function startTcpProxy(
     upstream.pipe(client);
     if (frozen) hang(client, upstream);
   });
-  const boundPort = await listen(server, port);
+  const boundPort = port ?? (await listenOnKeptPort(server));
+  if (port !== undefined) await once(server.listen(port, "127.0.0.1"), "listening");
   return {
     port: boundPort,
     sent: () => Buffer.concat(chunks).toString("latin1"),
@@ -75,13 +78,4 @@ function hang(...sockets: readonly Socket[]): void {
     socket.unpipe();
     socket.pause();
   }
-}
-
-function listen(server: Server, port: number): Promise<number> {
-  return new Promise((resolve) => {
-    server.listen(port, "127.0.0.1", () => {
-      const address = server.address();
-      resolve(typeof address === "object" && address !== null ? address.port : 0);
-    });
-  });
 }
