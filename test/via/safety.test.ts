@@ -331,7 +331,9 @@ describe("a project", () => {
     expect(metrics).toMatch(/limit="via_requests"[^}]*\} 1$/m);
     for (const end of held) end();
     for (const answer of allowed) expect(await (await answer).text()).toBe("done");
-    expect((await scene.look("/v1/project")).limits.via_requests.used).toBe(0);
+    await expect
+      .poll(async () => (await scene.look("/v1/project")).limits.via_requests.used)
+      .toBe(0);
   });
 });
 

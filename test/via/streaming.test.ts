@@ -9,12 +9,18 @@ import { type Scene, useScenes } from "../end-to-end/scene.ts";
 import { API_KEY } from "../support/gateway-environment.ts";
 import { RawServer } from "../support/raw-server.ts";
 
-const openScene = useScenes({ RINGBACK_VIA_IDLE_TIMEOUT_MS: "1000" });
+const openScene = useScenes();
+/** Gives up soon what does not move: for requests that are to be given up. */
+const openHastyScene = useScenes({ RINGBACK_VIA_IDLE_TIMEOUT_MS: "1000" });
 const MIB = 1024 * 1024;
 
 /** A scene whose upstream does as the test says, and how to send it requests. */
-async function open(context: TestContext, handle: ConstructorParameters<typeof RawServer>[0]) {
-  const scene = await openScene(context);
+async function open(
+  context: TestContext,
+  handle: ConstructorParameters<typeof RawServer>[0],
+  from: typeof openScene = openScene,
+) {
+  const scene = await from(context);
   const server = new RawServer(handle);
   await server.open();
   context.onTestFinished(() => server.close());
@@ -81,7 +87,7 @@ describe.concurrent("a request that is passed on", () => {
   });
 
   test("a relayed request is read no faster than the upstream accepts it", async (context) => {
-    const { send } = await open(context, (request) => void request.pause());
+    const { send } = await open(context, (request) => void request.pause(), openHastyScene);
     const request = send("POST", "/upload", { "content-length": 256 * MIB });
     request.on("error", () => undefined);
     const piece = Buffer.alloc(MIB);
@@ -249,7 +255,7 @@ describe.concurrent("a request that is passed on", () => {
   });
 
   test("a relayed request is given up when nothing moves, and the client is told", async (context) => {
-    const { send } = await open(context, () => undefined);
+    const { send } = await open(context, () => undefined, openHastyScene);
     const request = send("GET", "/x");
     request.end();
     const response = await answerTo(request);
