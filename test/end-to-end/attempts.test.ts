@@ -7,7 +7,8 @@ import type { Json } from "../support/api-client.ts";
 import { RETRY_SCHEDULE_S, SIGNING_SECRET } from "../support/gateway-environment.ts";
 import { type Scene, useScenes } from "./scene.ts";
 
-const openScene = useScenes();
+// Some receivers hang until they are given up.
+const openScene = useScenes({ RINGBACK_CALLBACK_TIMEOUT_MS: "4000" });
 
 const ATTEMPTS_MAX = RETRY_SCHEDULE_S.length + 1;
 

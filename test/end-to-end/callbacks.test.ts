@@ -240,7 +240,7 @@ describe.concurrent("on the wire", () => {
       "webhook-timestamp": expect.stringMatching(/^\d{10}$/),
       "webhook-signature": expect.stringMatching(/^v1,[A-Za-z0-9+/]{43}=$/),
     });
-    expect(Math.abs(timestampS - receivedAtMs / 1000)).toBeLessThan(5);
+    expect(Math.abs(timestampS - receivedAtMs / 1000)).toBeLessThan(60);
     const { data } = (await gateway.api("GET", "/v1/signing-secrets")).body;
     expect(data).toMatchObject([{ secret: SIGNING_SECRET, is_current: true }]);
     expect((await gateway.api("GET", `/v1/deliveries/${webhookId}`)).status).toBe(200);

@@ -8,7 +8,8 @@ import { runMain, useGatewayProcesses } from "../support/gateway-process.ts";
 import { gatewayEnvironment } from "../support/gateway-environment.ts";
 
 const processes = useGatewayProcesses();
-vi.setConfig({ testTimeout: 60_000 });
+// Many processes start at once.
+vi.setConfig({ testTimeout: 180_000 });
 
 /** Whatever goes wrong, no output may hold it. */
 const SECRET = "hunter2hunter2";

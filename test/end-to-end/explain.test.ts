@@ -34,7 +34,9 @@ vi.mock("node:dns/promises", async (importOriginal) => ({
   },
 }));
 
-const openScene = useScenes({ RINGBACK_CALLBACK_TIMEOUT_MS: "2000" });
+const openScene = useScenes();
+/** Of a gateway that gives receivers up soon. */
+const openHastyScene = useScenes({ RINGBACK_CALLBACK_TIMEOUT_MS: "2000" });
 
 const LATER = { retry_schedule_s: [600, 600] };
 const INWARD = "10.0.0.1";
@@ -163,8 +165,9 @@ describe("once the job has ended", () => {
     context: TestContext,
     answer: Parameters<Scene["receiver"]["answer"]>[1],
     fields: object = {},
+    open = openScene,
   ): Promise<Scene> {
-    const scene = await openScene(context);
+    const scene = await open(context);
     scene.receiver.answer(scene.path, answer);
     scene.upstream.answer(scene.jobId, pulseAnswer.completed());
     await scene.subscribe({ ...LATER, ...fields });
@@ -220,9 +223,10 @@ describe("once the job has ended", () => {
   });
 
   test("explain says that the receiver takes too long", async (context) => {
-    const scene = await answered(context, () => new Promise(() => undefined));
-    expect((await explained(scene, "sending")).reason).toBe("sending");
-    expect((await explained(scene, "receiver_timeout")).reason).toBe("receiver_timeout");
+    const patient = await answered(context, "hang");
+    expect((await explained(patient, "sending")).reason).toBe("sending");
+    const hasty = await answered(context, "hang", {}, openHastyScene);
+    expect((await explained(hasty, "receiver_timeout")).reason).toBe("receiver_timeout");
   });
 
   test("explain says that the receiver asked for fewer callbacks", async (context) => {
@@ -334,15 +338,17 @@ test("a callback origin that fails is shown with its backlog, and tried when som
       where callback_origin = ${receiver.origin}`;
     return (row?.["made"] ?? 0) as number;
   };
-  await vi.waitFor(async () => expect(await attempts()).toBe(12), { timeout: 60_000 });
-  await gateway.noAttemptInProgress(`&callback_origin=${receiver.origin}`);
-  // The second attempt is due, and fails as the first did, long enough after it.
-  await gateway.pass(0.7 * MINUTE_MS);
   const listed = async (): Promise<Json> => {
     const { body } = await gateway.api("GET", "/v1/callback-origins?limit=100");
     const { data }: Json = callbackOriginPageSchema.parse(body);
     return data.find(({ origin }: Json) => origin === receiver.origin);
   };
+  // On a busy machine the first attempts may take so long that the origin counts as failing over them.
+  const isTried = async () => (await listed())?.state === "failing" || (await attempts()) === 12;
+  await vi.waitFor(async () => expect(await isTried()).toBe(true), { timeout: 60_000 });
+  await gateway.noAttemptInProgress(`&callback_origin=${receiver.origin}`);
+  // The second attempt is due, and fails as the first did, long enough after it.
+  await gateway.pass(0.7 * MINUTE_MS);
   await vi.waitFor(async () => expect(await listed()).toMatchObject({ state: "failing" }), {
     timeout: 60_000,
   });

@@ -25,20 +25,27 @@ test("failures are counted by error code, and an ending by the time until its ca
   receiver.answer(path, (_, asked) => ({ status: asked === 1 ? 503 : 200 }));
   const { id } = await subscribe();
   await delivery(id, ({ status }) => status === "delivered");
-  const text = await read();
-  expect(sample(text, "ringback_poll_failures_total", '{error_code="upstream_fault"}')).toBe(1);
-  expect(
-    sample(text, "ringback_delivery_attempt_failures_total", '{error_code="server_error_answer"}'),
-  ).toBe(1);
-  expect(sample(text, "ringback_ending_to_callback_seconds_count")).toBe(1);
-  // The attempt is counted once it is recorded, which is later than that the receiver has the callback.
+  const samples = async (): Promise<unknown> => {
+    const text = await read();
+    return [
+      sample(text, "ringback_poll_failures_total", '{error_code="upstream_fault"}'),
+      sample(
+        text,
+        "ringback_delivery_attempt_failures_total",
+        '{error_code="server_error_answer"}',
+      ),
+      sample(text, "ringback_ending_to_callback_seconds_count"),
+    ];
+  };
+  // An attempt is counted after its row is there, which the API shows at once.
+  await expect.poll(samples).toEqual([1, 1, 1]);
   const history = await gateway.until(
     "/v1/stats/history?minutes=60",
     ({ total }) => total.delivered === 1,
   );
   expect(history.total).toMatchObject({ endings: 1, completed: 1, failed_attempts: 1 });
   expect(history.total.ending_to_callback_p95_ms).toBeGreaterThan(0);
-  expect(text).toMatch(
+  expect(await read()).toMatch(
     /^ringback_build_info\{version="1\.2\.3-test",node_version="v\d+[^"]*"\} 1$/m,
   );
 });
@@ -72,11 +79,13 @@ test("every delivery that used up its attempts is one line in the log, with its 
   receiver.answer(path, () => ({ status: 400 }));
   const { id } = await subscribe({ retry_schedule_s: [] });
   const exhausted = await delivery(id, ({ status }) => status === "exhausted");
-  const lines = gateway.logged
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
-    .filter(({ delivery_id }) => delivery_id === exhausted.id);
-  expect(lines).toHaveLength(1);
-  expect(lines[0]).toMatchObject({
+  const lines = () =>
+    gateway.logged
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter(({ delivery_id }) => delivery_id === exhausted.id);
+  // It is written after the delivery's row, which the API shows at once.
+  await expect.poll(lines).toHaveLength(1);
+  expect(lines()[0]).toMatchObject({
     subscription_id: id,
     job_id: jobId,
     event_type: "job.completed",

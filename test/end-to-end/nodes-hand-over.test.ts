@@ -178,7 +178,7 @@ describe("asked of one node, done by the other within a second:", () => {
     for (const path of [`/${jobId}`, `/kept-${jobId}`])
       receiver.answer(path, [{ status: 500 }, {}]);
     // Several times as long as the other node takes to know of it.
-    const retry_schedule_s = [4, 60];
+    const retry_schedule_s = [8, 60];
     const { id } = await subscribeAt(asked, { retry_schedule_s });
     const kept = { callback_url: receiver.url(`/kept-${jobId}`), retry_schedule_s };
     await subscribeAt(asked, kept);

@@ -14,7 +14,7 @@ const JOBS_EACH = 8;
 
 test(
   "jobs keep their version when another node takes them over that never knew it",
-  { timeout: 90_000 },
+  { timeout: 240_000 },
   async (context) => {
     const { upstream, receiver, sql, start } = await openProcessScene(context);
     const [one, two] = await Promise.all([start(), start()]);

@@ -9,6 +9,7 @@ import {
   subscribe,
 } from "../support/process-scene.ts";
 import type { Json } from "../support/api-client.ts";
+import { within } from "../support/within.ts";
 
 /** Callbacks that one receiver is sent at once; what is owed beyond that waits. */
 const CALLBACKS_AT_ONCE = 32;
@@ -46,8 +47,10 @@ async function bringAbout(
   receiver.answer("/retrying", [{ status: 503 }, {}]);
   await start(JOBS.retrying);
   await vi.waitFor(async () => {
+    // Its next attempt is seconds away.
     expect(
-      await sql`select from deliveries where attempt_count = 1 and status = 'pending'`,
+      await sql`select from deliveries where attempt_count > 0 and event_id in (
+        select id from events where job_id = 'retrying')`,
     ).toHaveLength(1);
   }, WAIT);
 
@@ -90,7 +93,9 @@ test.for<[string, (gateway: GatewayProcess) => Promise<unknown>]>([
   { timeout: 240_000, concurrent: true },
   async ([, end], context) => {
     const scene = await openProcessScene(context, {
-      RINGBACK_RETRY_SCHEDULE_S: "2,1,1,1",
+      RINGBACK_RETRY_SCHEDULE_S: "10,1,1,1",
+      // Receivers that hang do so until the process goes.
+      RINGBACK_CALLBACK_TIMEOUT_MS: "120000",
     });
     const { upstream, receiver, sql } = scene;
     const first = await scene.start();
@@ -102,15 +107,15 @@ test.for<[string, (gateway: GatewayProcess) => Promise<unknown>]>([
 
     upstream.answer("running", pulseAnswer.completed());
     const second = await scene.start();
-    const twice = new Set([...JOBS.sending, ...JOBS.retrying]);
-    await vi.waitFor(
-      () => {
-        for (const jobId of subscriptions.keys()) {
-          expect(receiver.received(`/${jobId}`).length).toBe(twice.has(jobId) ? 2 : 1);
-        }
-      },
-      { timeout: TAKEOVER_MS, interval: 50 },
-    );
+    const twice = new Set(JOBS.sending);
+    await within(TAKEOVER_MS, [second], () => {
+      for (const jobId of subscriptions.keys()) {
+        const { length } = receiver.received(`/${jobId}`);
+        // On a busy machine the process may go in the middle of a second attempt.
+        if (JOBS.retrying.includes(jobId)) expect(length).toBeGreaterThanOrEqual(2);
+        else expect(length).toBe(twice.has(jobId) ? 2 : 1);
+      }
+    });
 
     for (const [jobId, { id }] of subscriptions) {
       const callbacks = receiver.received(`/${jobId}`);

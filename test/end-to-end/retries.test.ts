@@ -55,12 +55,13 @@ describe.concurrent("a receiver's requests about retries", () => {
     const { receiver, path } = scene;
     receiver.answer(path, [{ status: 503, headers: { "retry-after-ms": "2300" } }, {}]);
     const { id } = await owe(scene);
-    const waiting = await scene.delivery(id, (delivery) => delivery.attempt_count === 1);
     const [first, second] = await receiver.take(path, 2);
     expect(second?.webhookId).toBe(first?.webhookId);
-    expect(second?.receivedAtMs).toBeGreaterThanOrEqual(Date.parse(waiting.next_attempt_at) - 5);
+    const { attempts } = await scene.delivery(id);
+    const dueAtMs = Date.parse(attempts[0].started_at) + 2300;
+    expect(second?.receivedAtMs).toBeGreaterThanOrEqual(dueAtMs - 5);
     // Everything due is read again every 30 s; that would be too late.
-    expect(second?.receivedAtMs).toBeLessThan(Date.parse(waiting.next_attempt_at) + 5000);
+    expect(second?.receivedAtMs).toBeLessThan(dueAtMs + 15_000);
   });
 
   test("a 410 ends the subscription: no retry, and no further deliveries", async (context) => {
@@ -122,6 +123,6 @@ describe.concurrent("the schedule", () => {
     );
     const waitMs = Date.parse(delivery.next_attempt_at) - Date.parse(attempts[0].started_at);
     expect(waitMs).toBeGreaterThanOrEqual(0.8 * 3_600_000);
-    expect(waitMs).toBeLessThan(1.2 * 3_600_000 + 5000);
+    expect(waitMs).toBeLessThan(1.2 * 3_600_000 + 60_000);
   });
 });

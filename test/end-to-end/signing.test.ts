@@ -7,8 +7,7 @@ import { SIGNING_SECRET } from "../support/gateway-environment.ts";
 import type { Callback } from "../support/receiver.ts";
 import { type Scene, useScenes } from "./scene.ts";
 
-// Receivers that hold an answer back are not given up, however busy the machine is.
-const openScene = useScenes({ RINGBACK_CALLBACK_TIMEOUT_MS: "60000" });
+const openScene = useScenes();
 
 const NO_KEY = { authorization: "" };
 

@@ -54,12 +54,14 @@ describe("many subscriptions on one job", () => {
   });
 
   test("many subscriptions to one job wait until the latest deadline", async (context) => {
-    const { upstream, receiver, jobId, path, subscribe, look } = await openScene(context);
+    const scene = await openScene(context);
+    const { gateway, upstream, receiver, jobId, path, subscribe, look } = scene;
     upstream.answer(jobId, pulseAnswer.processing());
     upstream.answer("impatient", pulseAnswer.processing());
-    const { id } = await subscribe({ deadline_s: 1 });
+    const { id } = await subscribe({ deadline_s: 120 });
     await subscribe({ deadline_s: NEVER_S });
-    await subscribe({ job_id: "impatient", deadline_s: 1, callback_url: receiver.url("/other") });
+    await subscribe({ job_id: "impatient", deadline_s: 120, callback_url: receiver.url("/other") });
+    await gateway.pass(121_000);
     await receiver.take("/other", 1);
     expect(await look(`/v1/subscriptions/${id}`)).toMatchObject({ status: "active" });
     upstream.answer(jobId, pulseAnswer.completed());

@@ -50,15 +50,21 @@ const ofClients = (jobId: string) =>
 test("a status request is answered from the polls of the node that makes them, however many ask", async () => {
   const jobId = await watched("many");
   await firstFromPolls(jobId);
-  const { length } = ofClients(jobId);
-  const answers = await Promise.all(Array.from({ length: 100 }, () => ask(jobId)));
-  for (const answer of answers) {
-    expect(answer.headers.get("ringback-served-from")).toBe("cache");
-    expect(answer.headers.get("age")).toMatch(/^\d+$/);
-    expect(await answer.json()).toMatchObject({ status: "pending" });
-  }
-  expect(ofClients(jobId).length).toBe(length);
-}, 90_000);
+  // An owner that is too busy to answer soon is not waited for.
+  await vi.waitFor(
+    async () => {
+      const { length } = ofClients(jobId);
+      const answers = await Promise.all(Array.from({ length: 100 }, () => ask(jobId)));
+      for (const answer of answers) {
+        expect(answer.headers.get("ringback-served-from")).toBe("cache");
+        expect(answer.headers.get("age")).toMatch(/^\d+$/);
+        expect(await answer.json()).toMatchObject({ status: "pending" });
+      }
+      expect(ofClients(jobId).length).toBe(length);
+    },
+    { timeout: 60_000, interval: 500 },
+  );
+}, 180_000);
 
 test("a status request that prefers to wait is held until a job of another node moves, and told its end", async () => {
   const jobId = await watched("held");
@@ -78,7 +84,7 @@ test("a status request that prefers to wait is held until a job of another node 
   scene.upstream.answer(jobId, pulseAnswer.completed());
   expect(await (await next).json()).toMatchObject({ status: "completed" });
   expect(ofClients(jobId).length).toBe(length);
-}, 90_000);
+}, 180_000);
 
 test("no question to another node is left in the database once it is answered", async () => {
   await vi.waitFor(async () => {

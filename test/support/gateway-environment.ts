@@ -22,7 +22,8 @@ export function gatewayEnvironment(
     RINGBACK_MIGRATE: "0",
     RINGBACK_EGRESS_ALLOW: "127.0.0.0/8",
     RINGBACK_RETRY_SCHEDULE_S: RETRY_SCHEDULE_S.join(","),
-    RINGBACK_CALLBACK_TIMEOUT_MS: "4000",
+    // Receivers that hold an answer back are not given up, however busy the machine is.
+    RINGBACK_CALLBACK_TIMEOUT_MS: "60000",
     RINGBACK_INLINE_RESULT_BYTES_MAX: String(INLINE_RESULT_BYTES_MAX),
     RINGBACK_DRAIN_MS: "0",
     RINGBACK_POLL_INTERVAL_MS_MIN: "10",

@@ -5,8 +5,8 @@ const TICK_MS = 20;
 
 /**
  * Waits for at most this much of the time that the gateways got to live: it counts in ticks, and a
- * tick is over when each of them has answered. So a machine that is too busy for them slows the clock
- * as well, and only a gateway that takes its time is late.
+ * tick is over when each of them has answered from its database. So a machine that is too busy for them
+ * slows the clock as well, and only a gateway that takes its time is late.
  */
 export async function within<T>(
   livedMs: number,
@@ -19,6 +19,6 @@ export async function within<T>(
     } catch (error) {
       if (lived >= livedMs) throw error;
     }
-    await Promise.all([sleep(TICK_MS), ...gateways.map(({ api }) => api("GET", "/healthz"))]);
+    await Promise.all([sleep(TICK_MS), ...gateways.map(({ api }) => api("GET", "/v1/project"))]);
   }
 }
