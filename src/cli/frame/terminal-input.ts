@@ -14,8 +14,9 @@ export async function readHidden(
   question: string,
   signal: AbortSignal,
 ): Promise<string> {
-  stderr.write(question);
+  // Before the question, so that what is typed as soon as it shows is hidden too.
   stdin.setRawMode?.(true);
+  stderr.write(question);
   let line = "";
   try {
     for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
