@@ -35,7 +35,7 @@ vi.mock("node:dns/promises", async (importOriginal) => ({
 }));
 
 const openScene = useScenes();
-/** Of a gateway that gives receivers up soon. */
+/** A scene whose gateway gives receivers up soon. */
 const openHastyScene = useScenes({ RINGBACK_CALLBACK_TIMEOUT_MS: "2000" });
 
 const LATER = { retry_schedule_s: [600, 600] };

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:net";
 
 /*
  * Ports for servers that go away and come back, or begin to listen later. They are below those that the
- * system gives to whoever asks for any, so that no other server has one of them by then.
+ * system gives to a server that asks for any, so that no other one has them by then.
  */
 const LOWEST = 12_000;
 
