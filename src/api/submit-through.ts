@@ -12,11 +12,12 @@ import { invalidPointers } from "../runtime/settings/invalid-places.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
 import { REQUEST_DEADLINE_MS } from "./app.ts";
 import type { ApiServices } from "./services.ts";
-import { Authenticator, scopeRefusal } from "./http/auth.ts";
+import { Authenticator, type Caller, scopeRefusal } from "./http/auth.ts";
 import { problemAnswer } from "./http/problem.ts";
 import type { Outcome, Problem, Refusal } from "../core/problem.ts";
 import { problemOfError } from "./http/unexpected-error.ts";
 import { clientAddress } from "./request/client-address.ts";
+import type { RateVerdict } from "./request/request-rates.ts";
 import { subscriptionRequestSchema } from "./subscriptions/schema.ts";
 import { subscribe } from "./subscriptions/subscribe.ts";
 import {
@@ -49,34 +50,37 @@ const UNKNOWN_JOB = { jobId: "-", params: {} };
 /** Takes the place of a callback that is found later, in the body, or of none. */
 const UNKNOWN_INBOX = "unknown";
 
-/** Whether there is anything to check besides where the callback goes. */
-function saysMore({ metadata, events, payload, deadlineS }: SubmissionOptions): boolean {
-  return metadata !== null || events !== null || payload !== null || deadlineS !== null;
-}
-
 /** Gives submit-through the API's keys, subscriptions and problems. */
 export function submitThrough(services: ApiServices, { storeTimeoutMs, isStopping }: Patience) {
   const authenticator = new Authenticator(services);
   const hashes = new KeyHashes();
+  const admit = (caller: Outcome<Caller>, client: ViaClient) => {
+    if (!caller.ok) {
+      const isFlood = caller.problem.code === "too_many_refused_keys";
+      return isFlood ? services.admission.holdBackFrom(client.address, caller) : caller;
+    }
+    const verdict = services.admission.admit(caller.value.projectId);
+    return verdict instanceof Promise
+      ? verdict.then((given) => admitted(caller.value, given))
+      : admitted(caller.value, verdict);
+  };
   return {
-    async authenticate(key: string, request: IncomingMessage): Promise<Outcome<string>> {
-      const client = clientOf(request, services);
-      const caller = await authenticator.authenticateKey(key, client, hashes.of(request, key));
-      if (!caller.ok) {
-        const isFlood = caller.problem.code === "too_many_refused_keys";
-        return isFlood ? services.admission.holdBackFrom(client.address, caller) : caller;
-      }
-      const { fields, refusal: tooMany } = await services.admission.admit(caller.value.projectId);
-      if (tooMany !== null) return withHeaders(tooMany, fields);
-      const refusal = scopeRefusal(caller.value, "submit");
-      return refusal ?? { ok: true, value: caller.value.projectId };
+    /** At once for a key in memory whose project is within its rate. */
+    authenticate(
+      key: string,
+      request: IncomingMessage,
+    ): Outcome<string> | Promise<Outcome<string>> {
+      const client = new ViaClient(request, services);
+      const caller = authenticator.authenticateKey(key, client, hashes.of(request, key));
+      return caller instanceof Promise
+        ? caller.then((found) => admit(found, client))
+        : admit(caller, client);
     },
     async checkOptions(
       target: SubmissionTarget,
       options: SubmissionOptions,
     ): Promise<Outcome<null>> {
       const isPlaced = options.callbackUrl !== null || options.inbox !== null;
-      if (!isPlaced && !saysMore(options)) return { ok: true, value: null };
       const placed = isPlaced ? options : { ...options, inbox: UNKNOWN_INBOX };
       const requested = subscriptionRequest(target, placed, UNKNOWN_JOB, null);
       const problem = requested.ok
@@ -114,6 +118,11 @@ export function submitThrough(services: ApiServices, { storeTimeoutMs, isStoppin
       return { status, headers, body: typeof body === "string" ? body : "" };
     },
   };
+}
+
+function admitted(caller: Caller, { fields, refusal }: RateVerdict): Outcome<string> {
+  if (refusal !== null) return withHeaders(refusal, fields);
+  return scopeRefusal(caller, "submit") ?? { ok: true, value: caller.projectId };
 }
 
 /** The hash of the key that a connection's latest request had: the next one mostly has the same. */
@@ -249,15 +258,23 @@ function traceOf({ traceparent, tracestate }: HeaderValues): string | null {
   return readTraceContext(traceparent, typeof tracestate === "string" ? tracestate : null);
 }
 
-function clientOf({ socket, headers }: IncomingMessage, services: ApiServices) {
-  const forwarded = headers["x-forwarded-for"];
-  const source = {
-    peer: socket.remoteAddress,
-    forwardedFor: forwarded === undefined ? null : String(forwarded),
-  };
-  return {
-    get address(): string {
-      return clientAddress(source, (address) => services.isTrustedProxy(address));
-    },
-  };
+/** The client of a request, whose address is found out where it is needed. */
+class ViaClient {
+  readonly #request: IncomingMessage;
+  readonly #services: Pick<ApiServices, "isTrustedProxy">;
+
+  constructor(request: IncomingMessage, services: Pick<ApiServices, "isTrustedProxy">) {
+    this.#request = request;
+    this.#services = services;
+  }
+
+  get address(): string {
+    const { socket, headers } = this.#request;
+    const forwarded = headers["x-forwarded-for"];
+    const source = {
+      peer: socket.remoteAddress,
+      forwardedFor: forwarded === undefined ? null : String(forwarded),
+    };
+    return clientAddress(source, (address) => this.#services.isTrustedProxy(address));
+  }
 }

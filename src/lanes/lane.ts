@@ -176,6 +176,16 @@ export class Lane<Item> implements GateClient {
     else if (dueAtMs < this.#timerAtMs && this.#inFlight < this.#concurrency) this.#arm();
   }
 
+  /**
+   * Takes a place for work that starts now, before all items that wait: its generation, to settle it with; null when the
+   * limits don't allow it.
+   */
+  beginNow(): number | null {
+    if (this.#isPumping || this.#isClosed || this.#ahead.size > 0) return null;
+    this.#hold = this.#findHold(this.#runtime.clock.monotonic());
+    return this.#hold === null ? this.#count() : null;
+  }
+
   /** Starts the item as soon as the limits allow, before all due items. Each may wait once. */
   pushAhead(item: Item): void {
     this.#ahead.add(item);
@@ -309,11 +319,16 @@ export class Lane<Item> implements GateClient {
   }
 
   #start(item: Item): void {
+    this.#options.start(item, this.#count());
+  }
+
+  /** Counts one more in progress. Returns its generation. */
+  #count(): number {
     this.#pace.take();
     this.#inFlight += 1;
     this.#isProbeOut = this.#isProbing;
     this.#hasPass = false;
-    this.#options.start(item, this.#generation);
+    return this.#generation;
   }
 
   /**

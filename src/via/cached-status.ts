@@ -144,7 +144,7 @@ const OF_THAT_EXCHANGE: ReadonlySet<string> = new Set([
 export function sendCachedStatus(
   response: ServerResponse,
   { jobId, answer, ageS }: CachedStatus,
-  through: LinksThrough,
+  through: () => LinksThrough,
 ): void {
   const raw: string[] = [];
   for (const [name, values = []] of Object.entries(answer.headers)) {

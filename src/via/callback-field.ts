@@ -5,7 +5,7 @@ import { type PointerTokens, pointerText } from "../providers/language/json-poin
 export const LOOKED_AT_BODY_BYTES_MAX = 256 * 1024;
 
 /** The beginning of a body without the fields that say where the callback goes. */
-interface TakenField {
+export interface TakenField {
   readonly body: Buffer;
   /** The first of the wanted fields that has a text, or null. */
   readonly callback: CallbackField | null;
@@ -20,7 +20,7 @@ export interface CallbackField {
 type Fields = readonly PointerTokens[];
 
 /** A kind of body that fields can be taken off. */
-type FieldBody =
+export type FieldBody =
   | { readonly kind: "json" | "form" }
   | { readonly kind: "multipart"; readonly boundary: string };
 

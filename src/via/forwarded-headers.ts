@@ -1,4 +1,6 @@
+import type { ProviderAuth } from "../providers/definition/auth.ts";
 import { ANSWER_HEADERS } from "../runtime/security-headers.ts";
+import { isOfCredential } from "./key.ts";
 
 /** Names and values in turn, as Node and undici have them. */
 type RawHeaders = readonly string[];
@@ -57,18 +59,15 @@ export interface ReplacedHeaders {
   readonly key: string;
   /** The header that carried it, in lower case; empty for none. */
   readonly carrier: string;
-  /** The headers of the provider's credential, in lower case. */
-  readonly credentials: ReadonlySet<string>;
+  /** Where the provider has its credential; null to leave the client's own. */
+  readonly auth: ProviderAuth | null;
 }
 
 /**
  * The headers of a request as they go upstream, in their order: without those of the connection, the
  * gateway's own, and those that hold the Ringback key or a credential that is replaced.
  */
-export function requestHeaders(
-  raw: RawHeaders,
-  { key, carrier, credentials }: ReplacedHeaders,
-): string[] {
+export function requestHeaders(raw: RawHeaders, { key, carrier, auth }: ReplacedHeaders): string[] {
   const named = namedByConnection(raw);
   const kept: string[] = [];
   for (let index = 0; index < raw.length; index += 2) {
@@ -76,7 +75,7 @@ export function requestHeaders(
     const value = raw[index + 1] ?? "";
     const lower = name.toLowerCase();
     if (HOP_BY_HOP.has(lower) || OF_THE_WAY_HERE.has(lower)) continue;
-    if (lower === carrier || credentials.has(lower)) continue;
+    if (lower === carrier || (auth !== null && isOfCredential(auth, lower))) continue;
     if (lower.startsWith(OWN_PREFIX) || named?.has(lower) === true || value.includes(key)) continue;
     kept.push(name, value);
   }
@@ -118,7 +117,7 @@ const POLLED_LINKS: ReadonlySet<string> = new Set(["operation-location", "azure-
 export function responseHeaders(
   raw: RawHeaders,
   status: number,
-  { from, to }: LinksThrough,
+  through: () => LinksThrough,
 ): string[] {
   const named = namedByConnection(raw);
   const kept: string[] = [];
@@ -129,7 +128,7 @@ export function responseHeaders(
     if (HOP_BY_HOP.has(lower) && lower !== "trailer") continue;
     if (lower.startsWith(OWN_PREFIX) || named?.has(lower) === true) continue;
     const isPolled = POLLED_LINKS.has(lower) || (lower === "location" && status === ACCEPTED);
-    kept.push(name, isPolled ? linkThrough(value, { from, to }) : value);
+    kept.push(name, isPolled ? linkThrough(value, through()) : value);
   }
   for (const [name, value] of ANSWER_HEADERS) {
     if (!hasHeader(raw, name)) kept.push(name, value);

@@ -33,7 +33,8 @@ export function findKey(headers: IncomingHttpHeaders, query: string | null): Pre
     const key = keyIn(authorization);
     if (key !== null) return { key, kind: "header", name: "authorization" };
   }
-  for (const [name, value] of Object.entries(headers)) {
+  for (const name in headers) {
+    const value = headers[name];
     if (typeof value !== "string" || !value.includes("rb_") || name.startsWith("ringback-")) {
       continue;
     }
@@ -77,8 +78,6 @@ export function placeText(auth: ProviderAuth): string {
   }
 }
 
-const NONE: ReadonlySet<string> = new Set();
-const AUTHORIZATION: ReadonlySet<string> = new Set(["authorization"]);
 const OF_SIGNATURES: ReadonlySet<string> = new Set([
   "authorization",
   "x-amz-date",
@@ -86,19 +85,19 @@ const OF_SIGNATURES: ReadonlySet<string> = new Set([
   "x-amz-content-sha256",
 ]);
 
-/** The headers that carry a provider's credential, in lower case. */
-export function credentialHeaderNames(auth: ProviderAuth): ReadonlySet<string> {
+/** Whether a header carries a provider's credential. @param name in lower case */
+export function isOfCredential(auth: ProviderAuth, name: string): boolean {
   switch (auth.kind) {
     case "header":
-      return new Set([auth.name]);
+      return name === auth.name;
     case "bearer":
     case "basic":
-      return AUTHORIZATION;
+      return name === "authorization";
     case "aws_sigv4":
-      return OF_SIGNATURES;
+      return OF_SIGNATURES.has(name);
     case "query":
     case "none":
-      return NONE;
+      return false;
   }
 }
 

@@ -25,6 +25,13 @@ interface Share {
   readonly waiting: Set<() => void>;
 }
 
+/** A request's place in the share of a lane. */
+interface Place {
+  readonly upstream: LaneOwner;
+  readonly share: Share;
+  readonly provider: Provider | null;
+}
+
 /** An answer that refuses a request, with the beginning of its body as it came. */
 interface Refusal {
   readonly head: RelayedHead;
@@ -126,28 +133,41 @@ export class LaneTurns {
   }
 
   /**
-   * Null when no place was free in time.
+   * At once where one is free; null when none was in time.
    * @param provider the definition by which refusals are read; null for requests with another credential
    *   than the connection's, whose limits say nothing about its polls
    */
-  async take(
+  take(
     upstream: LaneOwner,
     provider: Provider | null,
     waitMs: number,
-  ): Promise<LaneTurn | null> {
-    const { clock } = this.#runtime;
-    const startedAtMs = clock.monotonic();
+  ): LaneTurn | null | Promise<LaneTurn | null> {
     const share = this.#shares.get(upstream) ?? { held: 0, waiting: new Set() };
     this.#shares.set(upstream, share);
-    if (share.held < partOf(upstream)) share.held += 1;
-    else if (!(await this.#wait(share, waitMs))) return null;
+    const place = { upstream, share, provider };
+    if (share.held >= partOf(upstream)) return this.#takeLater(place, waitMs);
+    share.held += 1;
+    const generation = upstream.takeTurnAhead(waitMs);
+    return generation instanceof Promise
+      ? generation.then((given) => this.#begin(place, given))
+      : this.#begin(place, generation);
+  }
+
+  async #takeLater(place: Place, waitMs: number): Promise<LaneTurn | null> {
+    const { clock } = this.#runtime;
+    const startedAtMs = clock.monotonic();
+    if (!(await this.#wait(place.share, waitMs))) return null;
     const leftMs = waitMs - (clock.monotonic() - startedAtMs);
-    const generation = await upstream.takeTurnAhead(leftMs);
+    return this.#begin(place, await place.upstream.takeTurnAhead(leftMs));
+  }
+
+  /** @param generation of the lane, null when it gave no turn */
+  #begin({ upstream, share, provider }: Place, generation: number | null): LaneTurn | null {
     if (generation === null) {
       this.#release(upstream, share);
       return null;
     }
-    const turn = new LaneTurn(clock, provider, (verdict) => {
+    const turn = new LaneTurn(this.#runtime.clock, provider, (verdict) => {
       this.#turns.delete(turn);
       this.#release(upstream, share);
       upstream.lane.settle(verdict, generation);

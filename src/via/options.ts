@@ -39,6 +39,18 @@ const KNOWN: ReadonlySet<string> = new Set(Object.values(OWN_HEADERS));
 const LISTS: ReadonlySet<string> = new Set([OWN_HEADERS.events]);
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
 
+const NO_OPTIONS: ViaOptions = {
+  callbackUrl: null,
+  callbackField: null,
+  inbox: null,
+  metadata: null,
+  events: null,
+  payload: null,
+  deadlineS: null,
+  idempotencyKey: null,
+  servesStatus: null,
+};
+
 /**
  * Reads the gateway's own headers of a request. A misspelt or empty one is refused: the client would not
  * notice that it had no effect.
@@ -48,10 +60,17 @@ export function readViaOptions(
   query: string | null,
 ): OptionsReading {
   const { headers } = request;
+  const own = Object.keys(headers).filter((name) => name.startsWith("ringback-"));
+  const inQuery = query === null ? null : parameter(query, CALLBACK_PARAMETER);
+  // Most requests say nothing.
+  if (own.length === 0 && inQuery === null) {
+    const idempotencyKey = clientsOwnKey(headers);
+    const isPlain = idempotencyKey === null;
+    return { ok: true, options: isPlain ? NO_OPTIONS : { ...NO_OPTIONS, idempotencyKey } };
+  }
   const invalid: InvalidHeader[] = [];
   const texts: Partial<Record<string, string>> = {};
-  for (const name in headers) {
-    if (!name.startsWith("ringback-")) continue;
+  for (const name of own) {
     const reading = textOf(name, request);
     if (reading.ok) texts[name] = reading.text;
     else invalid.push({ header: name.slice(0, 100), detail: reading.detail });
@@ -59,7 +78,6 @@ export function readViaOptions(
   const read = new HeaderReader(texts, invalid);
   const callbackUrl = texts[OWN_HEADERS.callbackUrl] ?? null;
   const inbox = read.inbox();
-  const inQuery = query === null ? null : parameter(query, CALLBACK_PARAMETER);
   const options: ViaOptions = {
     callbackUrl: callbackUrl ?? (inQuery === "" || inbox !== null ? null : inQuery),
     callbackField: null,
@@ -72,6 +90,13 @@ export function readViaOptions(
     servesStatus: read.servesStatus(),
   };
   return invalid.length === 0 ? { ok: true, options } : { ok: false, invalid };
+}
+
+/** Whether there is anything that a subscription might be refused for. */
+export function saysMore(options: ViaOptions): boolean {
+  const { callbackUrl, inbox, metadata, events, payload, deadlineS } = options;
+  const said = callbackUrl ?? inbox ?? metadata ?? events ?? payload ?? deadlineS;
+  return said !== null;
 }
 
 function textOf(

@@ -2,13 +2,11 @@ import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import type { RelayedRequest } from "../outbound/exchange/relayed-exchange.ts";
 import { type ReplacedHeaders, requestHeaders, requestTrailers } from "./forwarded-headers.ts";
-import { credentialHeaderNames, withoutParameters } from "./key.ts";
+import { withoutParameters } from "./key.ts";
 import { CALLBACK_PARAMETER } from "./options.ts";
 import type { Passage, ViaSettings } from "./services.ts";
 import type { Signer } from "../providers/request/sign-aws.ts";
 import type { TakenBody } from "./taken-body.ts";
-
-const NO_NAMES: ReadonlySet<string> = new Set();
 
 /** The pattern that the path fits, never the path itself, which may hold anything. */
 export function pathTemplate({ known, address }: Passage, method: string): string | null {
@@ -30,9 +28,8 @@ export function outgoingRequest(
   const { target, projectId, isTrusted } = access;
   const { auth } = known.provider.definition;
   const isOwn = presented.kind === "beside";
-  const credentials = isOwn ? NO_NAMES : credentialHeaderNames(auth);
   const carrier = presented.kind === "query" ? "" : presented.name;
-  const replaced = { credentials, carrier, key: presented.key };
+  const replaced = { auth: isOwn ? null : auth, carrier, key: presented.key };
   const headers = requestHeaders(request.rawHeaders, replaced);
   const trailers = trailersAfter(body, request, replaced);
   const announced = request.headers.trailer;

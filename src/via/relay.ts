@@ -40,7 +40,7 @@ interface RelayHooks {
   /** Headers that tell the client about the job in an answer. Never rejects. */
   look(head: RelayedHead, body: HeldBody): Promise<AddedHeaders>;
   /** Links in headers that tell where to ask next lead through the gateway too. */
-  readonly through: LinksThrough;
+  through(): LinksThrough;
   /** Headers that the answer gets in any case. */
   readonly added: AddedHeaders;
   readonly projectId: string;
@@ -81,6 +81,11 @@ export class Relay implements RelayReader {
   #isClientGone = false;
   #bytes = 0;
   #isDraining = false;
+  /**
+   * Bytes that came along with the head, which go out together with it, and with the end of the answer if
+   * that came along too; null once they are written.
+   */
+  #beginning: Buffer | null = null;
   /** Until there is memory to hold more than a little of the answer. */
   #memory: "not_needed" | "awaited" | "had" = "not_needed";
   #memoryTimer: Timer | null = null;
@@ -92,10 +97,10 @@ export class Relay implements RelayReader {
     const { promise, resolve } = Promise.withResolvers<RelayOutcome>();
     this.outcome = promise;
     this.#settle = resolve;
-    response.once("close", () => this.#onClose());
+    response.on("close", () => this.#onClose());
     // Its end is seen by the response, which has the same socket.
-    request.on("error", () => undefined);
-    response.on("error", () => undefined);
+    request.on("error", ignore);
+    response.on("error", ignore);
   }
 
   /** @param exchange null when it failed at once */
@@ -115,16 +120,16 @@ export class Relay implements RelayReader {
       return;
     }
     this.#pass(head, this.#hooks.added);
-    // A head waits for the first byte of its body, which mostly came along, and may be long in coming.
+    this.#beginning = NO_BYTES;
+    // A head waits for the first bytes of its body, which mostly came along, and may be long in coming.
     queueMicrotask(() => {
-      // Not flushHeaders, which writes what is beyond ASCII as UTF-8.
-      if (this.#bytes === 0 && this.#state === "passing") this.#response.write(NO_BYTES);
+      if (this.#state === "passing") this.#writeBeginning();
     });
   }
 
   data(chunk: Buffer): boolean {
     this.#hooks.received(chunk);
-    if (this.#state === "passing") return this.#write(chunk);
+    if (this.#state === "passing") return this.#passData(chunk);
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
     if (this.#state !== "holding") return false;
@@ -227,10 +232,26 @@ export class Relay implements RelayReader {
 
   #pass({ status, statusText, rawHeaders }: RelayedHead, added: AddedHeaders): void {
     this.#state = "passing";
-    const headers = responseHeaders(rawHeaders, status, this.#hooks.through);
+    const headers = responseHeaders(rawHeaders, status, () => this.#hooks.through());
     for (const [name, value] of Object.entries(added)) headers.push(name, value);
     this.#response.sendDate = false;
     this.#response.writeHead(status, isReasonPhrase(statusText) ? statusText : undefined, headers);
+  }
+
+  #passData(chunk: Buffer): boolean {
+    if (this.#beginning === NO_BYTES && chunk.length > 0) {
+      this.#beginning = chunk;
+      return true;
+    }
+    this.#writeBeginning();
+    return this.#write(chunk);
+  }
+
+  /** Not flushHeaders for a head without a body, which writes what is beyond ASCII as UTF-8. */
+  #writeBeginning(): void {
+    const beginning = this.#beginning;
+    this.#beginning = null;
+    if (beginning !== null) this.#write(beginning);
   }
 
   #write(chunk: Buffer): boolean {
@@ -253,7 +274,11 @@ export class Relay implements RelayReader {
     } catch (error) {
       return this.#cut(unrelayable(error));
     }
-    this.#response.end();
+    const rest = this.#beginning ?? NO_BYTES;
+    this.#bytes += rest.length;
+    // Head, body and end of a small answer in one write.
+    if (rest.length === 0) this.#response.end();
+    else this.#response.end(rest);
     this.#over({ kind: "answered", status, bytes: this.#bytes });
   }
 
@@ -280,6 +305,8 @@ export class Relay implements RelayReader {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+
+function ignore(): void {}
 
 function unrelayable(error: unknown): RequestFailure {
   const why = error instanceof Error ? error.message : String(error);

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { parsePublicId, publicId } from "../core/ids/ids.ts";
+import { parsePublicId } from "../core/ids/ids.ts";
 import type { MemoryBudget } from "../lanes/shares/memory-budget.ts";
-import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
+import type { RelayedHead, RelayedRequest } from "../outbound/exchange/relayed-exchange.ts";
+import type { Signer } from "../providers/request/sign-aws.ts";
 import { callbackFieldsOf, maySubmit, readSubmission } from "../providers/submission/submission.ts";
 import type { SubmissionRequest } from "../providers/submission/recognize.ts";
 import { ANSWER_HEADERS } from "../runtime/security-headers.ts";
@@ -19,10 +20,10 @@ import { headerText, type LinksThrough } from "./forwarded-headers.ts";
 import { heldAnswersBudget, readableBody } from "./held-answer.ts";
 import { findKey, isPlaceOf, placeText } from "./key.ts";
 import { type LaneTurn, LaneTurns } from "./lane-turns.ts";
-import { readViaOptions } from "./options.ts";
-import { outgoingRequest, pathTemplate, signedRequest, upstreamUrl } from "./outgoing.ts";
+import { readViaOptions, saysMore } from "./options.ts";
+import { outgoingRequest, signedRequest, upstreamUrl } from "./outgoing.ts";
 import type { Outcome, Problem } from "../core/problem.ts";
-import type { SubmissionTarget } from "../intake/submission.ts";
+import type { StoredConnection } from "../store/connections/load-connections.ts";
 import type { Passage, ViaServices } from "./services.ts";
 import {
   BODY_STALLED,
@@ -43,6 +44,7 @@ import {
 } from "./relay.ts";
 import { arrivedBody, ClientGoneError, hasBody, readWhole, RequestBody } from "./request-body.ts";
 import { type TakenBody, takeFromBody } from "./taken-body.ts";
+import { type RecordedOutcome, recordVisit, type Visit } from "./visit.ts";
 
 /** How long a request waits for its place in the lane of its connection. */
 const TURN_WAIT_MS = 10_000;
@@ -54,27 +56,7 @@ const SUBSCRIBED = "subscribed";
 const SIGNED_BYTES_MAX = 10 * 1024 * 1024;
 const OWN_ANSWER_HEADERS = Object.fromEntries(ANSWER_HEADERS);
 const NO_BODY = Buffer.alloc(0);
-
-/** A passage with its body, and with where the callback goes. */
-interface PlacedPassage extends Passage {
-  readonly taken: TakenBody;
-}
-
-/** How one request went, for the log. */
-interface Visit {
-  readonly requestId: string;
-  readonly startedAtMs: number;
-  passage: Passage | null;
-  body: RequestBody | null;
-  /** Bounds a body that came together with its head. */
-  arrivedBytes: number;
-  sentAfterMs: number | null;
-  answeredAfterMs: number | null;
-  subscription: string | null;
-  submission: string | null;
-  /** Source of the answer to a status request; null for all other requests. */
-  servedFrom: "cache" | "upstream" | null;
-}
+const NONE_TAKEN: TakenBody = { body: null, bytesTaken: 0, callback: null };
 
 type ViaRuntime = Pick<Runtime, "clock" | "log" | "metrics">;
 
@@ -131,7 +113,9 @@ export class Via {
       const prepared = await this.#prepare(request);
       if (!prepared.ok) return this.#refuse(request, response, visit, prepared.problem);
       visit.passage = prepared.value;
-      if (await this.#serveCached(prepared.value, request, response, visit)) return;
+      const mayBeCached = wantsCachedStatus(prepared.value, request);
+      if (mayBeCached && (await this.#serveCached(prepared.value, request, response, visit)))
+        return;
       await this.#pass(prepared.value, request, response, visit);
     } catch (error) {
       if (error instanceof ClientGoneError) {
@@ -142,7 +126,10 @@ export class Via {
     }
   }
 
-  /** Everything that can be refused before anything is sent upstream. */
+  /**
+   * Everything that can be refused before anything is sent upstream. Mostly all of it is in memory, and
+   * each wait would cost as much as the checks do.
+   */
   async #prepare(request: IncomingMessage): Promise<Outcome<Passage>> {
     const unsupported = unsupportedProblem(request);
     if (unsupported !== null) return { ok: false, problem: unsupported };
@@ -151,68 +138,61 @@ export class Via {
     const { address } = reading;
     const presented = findKey(request.headers, address.query);
     if (presented === null) return refused("unauthorized", NO_KEY);
-    const caller = await this.#services.api.authenticate(presented.key, request);
+    const authenticating = this.#services.api.authenticate(presented.key, request);
+    const caller = authenticating instanceof Promise ? await authenticating : authenticating;
     if (!caller.ok) return caller;
-    const target = await this.#findTarget(caller.value, address.target);
-    if (!target.ok) return target;
-    const { auth } = target.value.known.provider.definition;
+    const projectId = caller.value;
+    const finding = this.#findConnection(projectId, address.target);
+    const connection = finding instanceof Promise ? await finding : finding;
+    const known = connection && this.#services.providers.find(projectId, connection.provider);
+    if (!connection || !known || connection.projectId !== projectId || connection.isDeleted) {
+      return refused("not_found", notThere(address.target));
+    }
+    const { auth } = known.provider.definition;
     if (!isPlaceOf(auth, presented)) {
-      const { name } = target.value.known.provider;
+      const { name } = known.provider;
       return refused("unauthorized", `Send the API key ${placeText(auth)}, as ${name} has it.`);
     }
-    const options = readViaOptions(request, address.query);
-    if (!options.ok) return invalidHeaders(options.invalid);
-    const checked = await this.#services.api.checkOptions(target.value, options.options);
-    if (!checked.ok) return checked;
-    return this.#reach({
-      ...target.value,
-      address,
-      presented,
-      options: options.options,
-    });
-  }
-
-  /** A provider's connection `default`, or any by its id. */
-  async #findTarget(projectId: string, name: string): Promise<Outcome<SubmissionTarget>> {
-    const { connections, providers } = this.#services;
-    const id = parsePublicId("connection", name);
-    const byId = id === null ? null : connections.get(id);
-    const connection =
-      id !== null
-        ? byId
-        : (connections.find(projectId, name, DEFAULT_CONNECTION) ??
-          (await connections.findFresh(projectId, name, DEFAULT_CONNECTION)));
-    const known = connection && providers.find(projectId, connection.provider);
-    if (!connection || !known || connection.projectId !== projectId || connection.isDeleted) {
-      return refused(
-        "not_found",
-        id === null
-          ? `There is no connection "${DEFAULT_CONNECTION}" at a provider ${JSON.stringify(name)}; make one with POST /v1/connections, or name a connection by its id.`
-          : `There is no connection ${name}.`,
-      );
+    const given = readViaOptions(request, address.query);
+    if (!given.ok) return invalidHeaders(given.invalid);
+    const { options } = given;
+    if (saysMore(options)) {
+      const target = { projectId, connection, known };
+      const checked = await this.#services.api.checkOptions(target, options);
+      if (!checked.ok) return checked;
     }
-    return { ok: true, value: { projectId, connection, known } };
-  }
-
-  #reach(of: Omit<Passage, "upstream" | "access">): Outcome<Passage> {
-    const upstream = this.#services.upstreamOf(of.connection.id);
-    const versionId = of.known.version?.id ?? null;
+    const upstream = this.#services.upstreamOf(connection.id);
+    const versionId = known.version?.id ?? null;
     const access = upstream.accessOf(versionId);
     if (access === null) {
       const why = upstream.problemOf(versionId) ?? "The connection can't be used just now.";
       return refused("upstream_not_asked", why);
     }
-    return { ok: true, value: { ...of, upstream, access } };
+    const passage = { projectId, connection, known, address, presented, options, upstream, access };
+    return { ok: true, value: passage };
   }
 
-  /** Answers from the latest poll of a job, where that is wanted; false when it can't. */
+  /** A provider's connection `default`, or any by its id. */
+  #findConnection(
+    projectId: string,
+    name: string,
+  ): StoredConnection | null | Promise<StoredConnection | null> {
+    const { connections } = this.#services;
+    const id = parsePublicId("connection", name);
+    if (id !== null) return connections.get(id);
+    return (
+      connections.find(projectId, name, DEFAULT_CONNECTION) ??
+      connections.findFresh(projectId, name, DEFAULT_CONNECTION)
+    );
+  }
+
+  /** Answers from the latest poll of a job; false when it can't. */
   async #serveCached(
     passage: Passage,
     request: IncomingMessage,
     response: ServerResponse,
     visit: Visit,
   ): Promise<boolean> {
-    if (!wantsCachedStatus(passage, request)) return false;
     visit.servedFrom = "upstream";
     const gone = new AbortController();
     response.once("close", () => gone.abort());
@@ -222,7 +202,7 @@ export class Via {
     else if (response.destroyed) this.#record(request, visit, { kind: "client_gone" });
     else {
       visit.servedFrom = "cache";
-      sendCachedStatus(response, found.value, this.#linksThrough(passage, request));
+      sendCachedStatus(response, found.value, () => this.#linksThrough(passage, request));
       const { status, body } = found.value.answer;
       this.#record(request, visit, { kind: "answered", status, bytes: body.length });
     }
@@ -244,16 +224,24 @@ export class Via {
     }
     this.#inProgress.set(projectId, inProgress + 1);
     try {
-      const placed = await this.#findPlace(passage, request, response, visit);
+      const taking = this.#takeFromBody(passage, request, response, visit);
+      const taken = taking instanceof Promise ? await taking : taking;
+      if (taken === null) {
+        const stalled = refused("request_timeout", BODY_STALLED);
+        return this.#refuse(request, response, visit, stalled.problem);
+      }
+      const placing = this.#withCallback(passage, taken.callback);
+      const placed = placing instanceof Promise ? await placing : placing;
       if (!placed.ok) return this.#refuse(request, response, visit, placed.problem);
       const isOwnKey = passage.presented.kind === "beside";
       const provider = isOwnKey ? null : passage.access.provider;
-      const turn = await this.#turns.take(upstream, provider, TURN_WAIT_MS);
+      const entering = this.#turns.take(upstream, provider, TURN_WAIT_MS);
+      const turn = entering instanceof Promise ? await entering : entering;
       if (turn === null) {
         const facts = { nowMs: this.#runtime.clock.monotonic(), waitedMs: TURN_WAIT_MS };
         return this.#refuse(request, response, visit, busy(upstream.lane, facts));
       }
-      const outcome = await this.#relay(placed.value, turn, request, response, visit);
+      const outcome = await this.#relay(placed.value, taken, { turn, request, response, visit });
       if (outcome.kind === "failed") turn.failed(outcome.failure);
       else turn.giveBack();
       if (outcome.kind === "failed") {
@@ -266,13 +254,13 @@ export class Via {
     }
   }
 
-  /** Where the callback goes, once the body's beginning was looked at where it may say so. */
-  async #findPlace(
+  /** The body as it goes upstream, once its beginning was looked at where it may say where the callback goes. */
+  #takeFromBody(
     passage: Passage,
     request: IncomingMessage,
     response: ServerResponse,
     visit: Visit,
-  ): Promise<Outcome<PlacedPassage>> {
+  ): TakenBody | Promise<TakenBody | null> {
     const arrived = arrivedBody(request);
     if (arrived !== null) visit.arrivedBytes = arrived.length;
     else if (hasBody(request)) {
@@ -280,65 +268,89 @@ export class Via {
         if (request.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
       });
     }
-    const asked = submissionRequest(passage, request);
-    const fields = callbackFieldsOf(passage.known.provider, asked);
+    const body = arrived ?? visit.body;
+    if (body === null) return NONE_TAKEN;
+    const fields = callbackFieldsOf(passage.known.provider, submissionRequest(passage, request));
     const idleMs = this.#services.settings.idleTimeoutMs;
-    const patience = { clock: this.#runtime.clock, idleMs };
-    const taken = await takeFromBody(request, arrived ?? visit.body, fields, patience);
-    if (taken === null) return refused("request_timeout", BODY_STALLED);
-    const { options, connection } = passage;
-    const { callback } = taken;
-    if (options.callbackUrl !== null || options.inbox !== null) {
-      return { ok: true, value: { ...passage, taken } };
-    }
-    if (callback === null) {
-      const callbackUrl = connection.settings.via?.callback_url ?? null;
-      return { ok: true, value: { ...passage, taken, options: { ...options, callbackUrl } } };
-    }
-    const placed = { ...options, callbackUrl: callback.url, callbackField: callback.pointer };
-    const checked = await this.#services.api.checkOptions(passage, placed);
-    return checked.ok ? { ok: true, value: { ...passage, taken, options: placed } } : checked;
+    return takeFromBody(request, body, fields, { clock: this.#runtime.clock, idleMs });
   }
 
-  async #relay(
-    passage: PlacedPassage,
-    turn: LaneTurn,
-    request: IncomingMessage,
-    response: ServerResponse,
-    visit: Visit,
+  /** The same passage with where its callback goes, if not to where its own headers say. */
+  #withCallback(
+    passage: Passage,
+    callback: TakenBody["callback"],
+  ): Outcome<Passage> | Promise<Outcome<Passage>> {
+    const { options, connection } = passage;
+    const ofConnection = connection.settings.via?.callback_url ?? null;
+    const isPlaced = options.callbackUrl !== null || options.inbox !== null;
+    if (isPlaced || (callback === null && ofConnection === null)) {
+      return { ok: true, value: passage };
+    }
+    if (callback === null) {
+      return {
+        ok: true,
+        value: { ...passage, options: { ...options, callbackUrl: ofConnection } },
+      };
+    }
+    const placed = { ...options, callbackUrl: callback.url, callbackField: callback.pointer };
+    return this.#checked({ ...passage, options: placed });
+  }
+
+  async #checked(passage: Passage): Promise<Outcome<Passage>> {
+    const checked = await this.#services.api.checkOptions(passage, passage.options);
+    return checked.ok ? { ok: true, value: passage } : checked;
+  }
+
+  #relay(
+    passage: Passage,
+    taken: TakenBody,
+    of: {
+      readonly turn: LaneTurn;
+      readonly request: IncomingMessage;
+      readonly response: ServerResponse;
+      readonly visit: Visit;
+    },
   ): Promise<RelayOutcome> {
+    const { turn, request, response, visit } = of;
     const { clock } = this.#runtime;
     const elapsedMs = (): number => Math.round(clock.monotonic() - visit.startedAtMs);
-    const asked = submissionRequest(passage, request);
     const relay = new Relay(request, response, {
       sent: () => void (visit.sentAfterMs = elapsedMs()),
       head: (head) => {
         visit.answeredAfterMs = elapsedMs();
         turn.answered(head);
-        return looksAt(passage, asked, head);
+        return looksAt(passage, request, head);
       },
       received: (chunk) => turn.received(chunk),
-      look: (head, body) => this.#look(passage, asked, visit, head, body),
-      through: this.#linksThrough(passage, request),
+      look: (head, body) => this.#look(passage, request, visit, head, body),
+      through: () => this.#linksThrough(passage, request),
       added: visit.servedFrom === null ? {} : { [SERVED_FROM_HEADER]: visit.servedFrom },
       projectId: passage.projectId,
       memory: this.#heldAnswers,
       clock,
     });
-    const { taken } = passage;
     const outgoing = outgoingRequest(passage, request, taken, this.#services.settings);
     const { sign } = passage.access.target.credential;
     if (sign === null || passage.presented.kind === "beside") {
       relay.begin(this.#services.relay(outgoing, relay));
       return relay.outcome;
     }
-    const body = await wholeBody(taken);
+    return this.#relaySigned(outgoing, relay, { taken, sign, turn });
+  }
+
+  async #relaySigned(
+    outgoing: RelayedRequest,
+    relay: Relay,
+    of: { readonly taken: TakenBody; readonly sign: Signer; readonly turn: LaneTurn },
+  ): Promise<RelayOutcome> {
+    const body = await wholeBody(of.taken);
     if (body === null) {
-      turn.giveBack();
+      of.turn.giveBack();
       const message = `Requests that are signed may have at most ${SIGNED_BYTES_MAX} bytes`;
       return { kind: "failed", failure: { code: "body_too_large", message } };
     }
-    relay.begin(this.#services.relay(signedRequest(outgoing, body, sign, clock.now()), relay));
+    const signed = signedRequest(outgoing, body, of.sign, this.#runtime.clock.now());
+    relay.begin(this.#services.relay(signed, relay));
     return relay.outcome;
   }
 
@@ -357,13 +369,14 @@ export class Via {
   /** Subscribes to the job that an answer names, if it names one. Never rejects. */
   async #look(
     passage: Passage,
-    asked: SubmissionRequest,
+    request: IncomingMessage,
     visit: Visit,
     { status, headers }: RelayedHead,
     held: HeldBody,
   ): Promise<AddedHeaders> {
     try {
       const { bytes, isWhole, isCrowded } = held;
+      const asked = submissionRequest(passage, request);
       const body = readableBody(headers, bytes, { isWhole, bytesMax: LOOKED_AT_BYTES_MAX });
       const answer = { status, headers, body };
       const job = readSubmission(passage.known.provider, asked, answer);
@@ -432,49 +445,32 @@ export class Via {
   #record(
     request: IncomingMessage,
     visit: Visit,
-    outcome: Exclude<RelayOutcome, { kind: "failed" }>,
+    outcome: RecordedOutcome,
     problem: string | null = null,
   ): void {
-    const { clock, log, metrics } = this.#runtime;
-    const durationMs = clock.monotonic() - visit.startedAtMs;
-    const status = outcome.kind === "client_gone" ? 499 : outcome.status;
-    const { method = "", socket } = request;
-    const { passage, submission } = visit;
-    metrics.recordVia({ method, status, durationMs, submission });
-    if (!log.isLevelEnabled("info")) return;
-    log.info(
-      {
-        requestId: visit.requestId,
-        method,
-        path: passage && pathTemplate(passage, method),
-        provider: passage?.known.provider.name ?? null,
-        connection: passage && publicId("connection", passage.connection.id),
-        status,
-        outcome: problem ?? outcome.kind,
-        ...(outcome.kind === "cut" && { failure: outcome.failure.code }),
-        durationMs: Math.round(durationMs),
-        sentAfterMs: visit.sentAfterMs,
-        answeredAfterMs: visit.answeredAfterMs,
-        requestBytes: visit.body?.bytes ?? visit.arrivedBytes,
-        responseBytes: outcome.kind === "answered" ? outcome.bytes : socket.bytesWritten,
-        submission,
-        subscription: visit.subscription,
-        ...(visit.servedFrom !== null && { servedFrom: visit.servedFrom }),
-      },
-      "passed a request on",
-    );
+    recordVisit(this.#runtime, request, { visit, outcome, problem });
   }
 }
 
-function submissionRequest(passage: Passage, { method = "", headers }: IncomingMessage) {
+function submissionRequest(
+  passage: Passage,
+  { method = "", headers }: IncomingMessage,
+): SubmissionRequest {
   const { path } = passage.address;
   return { method, path, url: upstreamUrl(passage, path), headers };
 }
 
 /** Whether an answer may be that to a submission which is to be watched. */
-function looksAt({ options, known }: Passage, asked: SubmissionRequest, { status }: RelayedHead) {
+function looksAt(passage: Passage, request: IncomingMessage, { status }: RelayedHead): boolean {
+  const { options, known } = passage;
   if (options.callbackUrl === null && options.inbox === null) return false;
-  return status < 400 && maySubmit(known.provider, asked);
+  return status < 400 && maySubmit(known.provider, submissionRequest(passage, request));
+}
+
+function notThere(name: string): string {
+  return parsePublicId("connection", name) === null
+    ? `There is no connection "${DEFAULT_CONNECTION}" at a provider ${JSON.stringify(name)}; make one with POST /v1/connections, or name a connection by its id.`
+    : `There is no connection ${name}.`;
 }
 
 /** Null when it is too large to be signed. */

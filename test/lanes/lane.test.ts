@@ -157,3 +157,19 @@ test("a closed lane starts nothing more", () => {
   clock.advance(10_000);
   expect(names()).toEqual([]);
 });
+
+test("work that may begin now takes a place at once, before what waits, and none beyond the limits", () => {
+  const { lane, push, settle, started } = setLane({ concurrency: 2 });
+  push("a");
+  const generation = lane.beginNow();
+  expect(generation).not.toBeNull();
+  expect(lane.inFlight).toBe(2);
+  push("b");
+  expect(lane.beginNow()).toBeNull();
+  settle("a", HEALTHY);
+  expect(started.map(({ name }) => name)).toEqual(["a", "b"]);
+  lane.settle(HEALTHY, generation ?? undefined);
+  expect(lane.inFlight).toBe(1);
+  lane.pause(Infinity);
+  expect(lane.beginNow()).toBeNull();
+});

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "vitest";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { MemoryBudget } from "../../src/lanes/shares/memory-budget.ts";
 import type { RelayedHead } from "../../src/outbound/exchange/relayed-exchange.ts";
 import { SystemClock } from "../../src/runtime/clock.ts";
@@ -24,10 +24,11 @@ async function open(context: TestContext) {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   context.onTestFinished(() => void server.close());
-  const begin = async (head = HEAD, isHeld = true) => {
+  const begin = async (head = HEAD, isHeld = true, whole: Buffer | null = null) => {
     const exchange = once(server, "request") as Promise<[IncomingMessage, ServerResponse]>;
     const answered = fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     const [request, response] = await exchange;
+    const writes = vi.spyOn(response, "write");
     const looks: HeldBody[] = [];
     const resumed = Promise.withResolvers<void>();
     const relay = new Relay(request, response, {
@@ -38,7 +39,7 @@ async function open(context: TestContext) {
         looks.push(body);
         return Promise.resolve({ "x-looked": String(body.bytes.length) });
       },
-      through: { from: "http://a", to: "http://b" },
+      through: () => ({ from: "http://a", to: "http://b" }),
       added: {},
       projectId: "p",
       memory,
@@ -48,7 +49,11 @@ async function open(context: TestContext) {
     // The rest of an exchange is nothing to a relay.
     relay.begin({ resume: resolve, abort: () => undefined });
     relay.head(head);
-    return { relay, answered, looks, resumed: resumed.promise };
+    if (whole !== null) {
+      relay.data(whole);
+      relay.end([]);
+    }
+    return { relay, answered, looks, writes, resumed: resumed.promise };
   };
   return { memory, begin };
 }
@@ -63,6 +68,24 @@ test("an answer whose trailers can't be passed on is cut off", async (context) =
   relay.end(["x-sum", "a\u0001b"]);
   expect(await relay.outcome).toMatchObject({ kind: "cut", failure: { code: "invalid_response" } });
   await lost;
+});
+
+test("a small answer that comes whole is written at once, and the first bytes of one that does not", async (context) => {
+  const { begin } = await open(context);
+  const rawHeaders = ["content-length", "2"];
+  const whole = await begin({ ...HEAD, rawHeaders }, false, Buffer.from("{}"));
+  expect(whole.writes).not.toHaveBeenCalled();
+  expect(await whole.relay.outcome).toEqual({ kind: "answered", status: 200, bytes: 2 });
+  expect(await (await whole.answered).text()).toBe("{}");
+  const begun = await begin(HEAD, false);
+  begun.relay.data(Buffer.from("data: 1\n\n"));
+  const { body } = await begun.answered;
+  const reader = body?.getReader();
+  expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("data: 1\n\n");
+  begun.relay.data(Buffer.from("data: 2\n\n"));
+  begun.relay.end([]);
+  expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("data: 2\n\n");
+  expect(await begun.relay.outcome).toEqual({ kind: "answered", status: 200, bytes: 18 });
 });
 
 describe("answers that are held", () => {

@@ -256,21 +256,19 @@ export class Upstream {
    * one, with the generation that this gives.
    */
   takeTurnAhead(waitMs: number): Promise<number | null> | number {
-    const began: number[] = [];
-    let begin = (generation: number): void => void began.push(generation);
-    const turn: Turn = { isWaiting: true, begin: (generation) => begin(generation) };
-    this.lane.pushAhead(turn);
-    const [atOnce] = began;
-    if (atOnce !== undefined) return atOnce;
+    const atOnce = this.lane.beginNow();
+    if (atOnce !== null) return atOnce;
     const { promise, resolve } = Promise.withResolvers<number | null>();
     const timer = this.#clock.setTimer(waitMs, () => {
       this.lane.withdraw(turn);
       resolve(null);
     });
-    begin = (generation) => {
+    const begin = (generation: number): void => {
       timer.cancel();
       resolve(generation);
     };
+    const turn: Turn = { isWaiting: true, begin };
+    this.lane.pushAhead(turn);
     return promise;
   }
 
