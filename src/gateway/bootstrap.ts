@@ -1,8 +1,6 @@
 import type { Config } from "../config.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
-import type { UuidSource } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { ensureConnection, ensureProject } from "../store/projects/bootstrap-rows.ts";
 import type { Database } from "../store/db/database.ts";
 import type { RetryTransient } from "../store/db/retry-transient.ts";
@@ -19,12 +17,9 @@ const CONNECTION_NAME = "default";
 const KEY_FROM_ENVIRONMENT = "bootstrap";
 const GENERATED_KEY = "generated at first start";
 
-interface BootstrapOptions {
+interface BootstrapOptions extends Runtime {
   readonly database: Database;
   readonly secretBox: SecretBox;
-  readonly clock: Clock;
-  readonly uuids: UuidSource;
-  readonly log: Pick<Log, "info" | "warn">;
   readonly retry: RetryTransient;
 }
 

@@ -119,10 +119,9 @@ export class Engine {
       due: () => this.delivery.loop.readUpTo,
     });
     const { signals } = this.#changes;
-    this.#writers = new Writers({
+    this.#writers = new Writers(runtime, {
       activity,
-      ...runtime,
-      ...options,
+      database,
       stopTimeoutMs: FLUSH_MS,
       isDatabaseAway: () => database.health.condition !== "ok",
       inlineResultBytesMax,

@@ -139,7 +139,7 @@ async function start(
     ...parts,
     identity: ownIdentity(),
     sharedProviders: await retry("shared providers", () =>
-      sharedProviders({ config, localUrl, definitions }, { ...runtime, database }),
+      sharedProviders(runtime, database, { config, localUrl, definitions }),
     ),
   });
   let isStopping = false;

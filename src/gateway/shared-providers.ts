@@ -11,9 +11,7 @@ import {
 } from "../providers/compile/files.ts";
 import { parseDefinition } from "../providers/definition/text.ts";
 import type { ProviderVersion } from "../providers/compile/provider.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
-import type { UuidSource } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
 import { keepFileDefinition } from "../store/connections/put-provider.ts";
 import { audited } from "../store/projects/audit-log.ts";
@@ -47,13 +45,6 @@ export async function readProvidersFolder(config: Config): Promise<readonly File
   return definitions;
 }
 
-interface ProviderOptions {
-  readonly database: Database;
-  readonly clock: Clock;
-  readonly uuids: UuidSource;
-  readonly log: Pick<Log, "info">;
-}
-
 /**
  * The providers that every project may use: those that come with the program, and those of the
  * operator's files, which come before a built-in one of their name. The files' contents are kept in
@@ -61,6 +52,8 @@ interface ProviderOptions {
  * differ.
  */
 export async function sharedProviders(
+  runtime: Runtime,
+  database: Database,
   {
     config,
     localUrl,
@@ -72,23 +65,23 @@ export async function sharedProviders(
     /** The operator's own. */
     readonly definitions: readonly FileDefinition[];
   },
-  ports: ProviderOptions,
 ): Promise<SharedProviders> {
   const builtIn = new Map(builtInProviders(localUrl));
   if (!config.sandbox) builtIn.delete("sandbox");
   const known = new Map<string, ProviderVersion>(builtIn);
   for (const { provider, written } of definitions) {
     const { name } = provider;
-    const version = await keepVersion(name, written, ports);
+    const version = await keepVersion(runtime, database, name, written);
     known.set(name, { name, provider, written, source: "file", version });
   }
   return { builtIn, all: [...known.values()] };
 }
 
 async function keepVersion(
+  { clock, uuids, log }: Runtime,
+  database: Database,
   name: string,
   written: object,
-  { database, clock, uuids, log }: ProviderOptions,
 ): Promise<ProviderVersion["version"]> {
   const actor = { kind: "operator", command: "start" } as const;
   const ports = { actor, newId: () => uuids(clock.now(), 0), log };

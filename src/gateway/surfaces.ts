@@ -155,12 +155,11 @@ function checkUrlOfUpstream(
 }
 
 function buildSandbox(
-  { clock, random }: Runtime,
+  runtime: Runtime,
   { config, engine, listener, ...options }: SurfacesOptions,
 ): Sandbox {
-  return new Sandbox({
-    clock,
-    random,
+  const { clock } = runtime;
+  return new Sandbox(runtime, {
     baseUrl: () => listener.localUrl,
     hosts: ownNames(config),
     mayChange: keyCheck(engine.directories.apiKeys, clock),

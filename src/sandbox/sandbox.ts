@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import type { Clock } from "../runtime/clock.ts";
-import type { Random } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { type MayChange, refuseOtherSites } from "./access.ts";
 import { guideText } from "./guide.ts";
 import { type Callback, SandboxInbox } from "./inbox.ts";
@@ -9,8 +9,6 @@ import { createJobRoutes } from "./jobs/job-routes.ts";
 import { JobStore, type Submission } from "./jobs/job-store.ts";
 
 interface SandboxOptions {
-  readonly clock: Clock;
-  readonly random: Random;
   /** `whsec_…` texts that callbacks may be signed with. */
   readonly signingSecrets: () => Promise<readonly string[]>;
   /** The gateway's own address, without a slash at the end; asked for with each request. */
@@ -27,14 +25,16 @@ interface SandboxOptions {
 export class Sandbox {
   /** Its API, to be mounted under `/sandbox`. */
   readonly app = new Hono();
+  readonly #clock: Clock;
   readonly #options: SandboxOptions;
   readonly #jobs: JobStore;
   readonly #inbox = new SandboxInbox();
 
-  constructor(options: SandboxOptions) {
+  constructor({ clock, random }: Pick<Runtime, "clock" | "random">, options: SandboxOptions) {
+    this.#clock = clock;
     this.#options = options;
-    this.#jobs = new JobStore(options.random);
-    const { clock, signingSecrets, hosts, mayChange } = options;
+    this.#jobs = new JobStore(random);
+    const { signingSecrets, hosts, mayChange } = options;
     const [jobs, inbox] = [this.#jobs, this.#inbox];
     const sandboxUrl = (): string => this.#url;
     this.app.use(refuseOtherSites(hosts));
@@ -48,7 +48,7 @@ export class Sandbox {
    * @param text JSON, as for `POST /sandbox/jobs`
    */
   submit(text: string): Submission {
-    return this.#jobs.submit(text, this.#options.clock.now());
+    return this.#jobs.submit(text, this.#clock.now());
   }
 
   /** The URL of its receiver, or of one of its named inboxes. */

@@ -11,14 +11,15 @@ const ORIGIN = PUBLIC_URL;
 /** Another number each time, since jobs of the sandbox need ids of their own. */
 let drawn = 0;
 
-const sandbox = new Sandbox({
-  clock: new FakeClock(),
-  random: () => (drawn = (drawn + 0.618) % 1),
-  signingSecrets: () => Promise.resolve([]),
-  baseUrl: () => PUBLIC_URL,
-  hosts: new Set([new URL(PUBLIC_URL).hostname]),
-  mayChange: () => Promise.resolve(false),
-});
+const sandbox = new Sandbox(
+  { clock: new FakeClock(), random: () => (drawn = (drawn + 0.618) % 1) },
+  {
+    signingSecrets: () => Promise.resolve([]),
+    baseUrl: () => PUBLIC_URL,
+    hosts: new Set([new URL(PUBLIC_URL).hostname]),
+    mayChange: () => Promise.resolve(false),
+  },
+);
 
 /** All that the fixture's console serves to people who are signed in. */
 export const ROUTES = consoleRoutes(sandbox);

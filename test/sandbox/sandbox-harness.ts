@@ -13,14 +13,15 @@ export function startSandbox(secrets: readonly string[] = [SECRET]) {
   let seed = 0;
   const app = new Hono().route(
     "/sandbox",
-    new Sandbox({
-      clock,
-      random: () => (seed = (seed + 0.618_033_988_75) % 1),
-      signingSecrets: () => Promise.resolve(secrets),
-      baseUrl: () => "http://127.0.0.1:8080",
-      hosts: new Set(["localhost", "gateway.example"]),
-      mayChange: (authorization) => Promise.resolve(authorization === `Bearer ${API_KEY}`),
-    }).app,
+    new Sandbox(
+      { clock, random: () => (seed = (seed + 0.618_033_988_75) % 1) },
+      {
+        signingSecrets: () => Promise.resolve(secrets),
+        baseUrl: () => "http://127.0.0.1:8080",
+        hosts: new Set(["localhost", "gateway.example"]),
+        mayChange: (authorization) => Promise.resolve(authorization === `Bearer ${API_KEY}`),
+      },
+    ).app,
   );
   return {
     clock,

@@ -1,6 +1,5 @@
 import type { SharedResource } from "../../lanes/shares/shared-resources.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import type { Random } from "../../runtime/runtime.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 import type { RequestDeadline } from "../../runtime/request-deadline.ts";
 import {
   answer,
@@ -31,7 +30,7 @@ import { NotBegunInTimeError } from "../db/errors.ts";
  * it go on. A commit whose answer was lost may have happened: statements used here must be idempotent.
  */
 
-export interface GroupCommitOptions<Row, Result> {
+export interface GroupCommitOptions<Row, Result> extends Pick<Runtime, "clock" | "random"> {
   /** Also the name of the queue in errors. */
   readonly resource: SharedResource;
   /** Writes the rows durably; resolves to one result a row, in the order of the rows given. */
@@ -41,8 +40,6 @@ export interface GroupCommitOptions<Row, Result> {
   /** Whose row it is: groups take turns. */
   readonly groupOf: (row: Row) => string;
   readonly failureOf: (error: unknown) => CommitFailure;
-  readonly clock: Clock;
-  readonly random: Random;
   readonly batchDelayMs?: number;
   /** Rows that nothing waits for may wait for others, so that fewer commits store them. */
   readonly gathering?: {

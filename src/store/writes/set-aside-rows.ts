@@ -1,5 +1,5 @@
-import type { Clock, Timer } from "../../runtime/clock.ts";
-import type { Random } from "../../runtime/runtime.ts";
+import type { Timer } from "../../runtime/clock.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 import {
   answer,
   type CommitOutcome,
@@ -8,13 +8,11 @@ import {
   commitRetryDelayMs,
 } from "../db/commit-outcome.ts";
 
-interface SetAsideRowsOptions<Row, Result> {
+interface SetAsideRowsOptions<Row, Result> extends Pick<Runtime, "clock" | "random"> {
   readonly commit: (
     entries: readonly Entry<Row, Result>[],
     patience: Patience,
   ) => Promise<CommitOutcome<Result>>;
-  readonly clock: Clock;
-  readonly random: Random;
   /** How long an entry is retried, counted from its batch's first try. */
   readonly retryForMs: number;
   readonly onIdle: () => void;

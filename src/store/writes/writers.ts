@@ -1,8 +1,7 @@
 import { releaseResult, utf8OfResult } from "../../core/json/raw-result.ts";
 import type { SharedResource } from "../../lanes/shares/shared-resources.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import type { Log } from "../../runtime/process/log.ts";
-import type { Random } from "../../runtime/runtime.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 import { type AcceptedRow, type AcceptRow, acceptSubscriptions } from "./accept-subscriptions.ts";
 import type { CommitFailure, Patience } from "../db/commit-outcome.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
@@ -66,9 +65,6 @@ export interface WritersOptions {
   /** Notified for the sweep: a job may be stored without being handed over. */
   readonly activity?: { touch(shardId: number): void };
   readonly database: Database;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
   /** How long `stop` waits for queued rows. */
   readonly stopTimeoutMs: number;
   /** True while the database is known to be unreachable or to take no writes. */
@@ -102,14 +98,17 @@ export class Writers {
   readonly #unrecordedEvents: Unfinished;
   readonly #unrecordedAttempts: Unfinished;
 
-  constructor(options: WritersOptions) {
-    const { database, log, inlineResultBytesMax, isDatabaseAway, activity, ...timing } = options;
+  constructor(runtime: Pick<Runtime, "clock" | "random" | "log">, options: WritersOptions) {
+    const { clock, random, log } = runtime;
+    const { database, inlineResultBytesMax, isDatabaseAway, activity, stopTimeoutMs } = options;
     this.#activity = activity;
     this.#inlineResultBytesMax = inlineResultBytesMax;
-    this.#unrecordedEvents = new Unfinished(timing.clock);
-    this.#unrecordedAttempts = new Unfinished(timing.clock);
+    this.#unrecordedEvents = new Unfinished(clock);
+    this.#unrecordedAttempts = new Unfinished(clock);
     const queue = (resource: SharedResource) => ({
-      ...timing,
+      clock,
+      random,
+      stopTimeoutMs,
       resource,
       groupOf: projectOf,
       failureOf: (error: unknown) => failureOf(error, isDatabaseAway()),
