@@ -9,17 +9,16 @@ import {
 import { problem } from "./problem.ts";
 import type { Problem } from "../../core/problem.ts";
 
-/** Progress of a request when it failed. */
-export interface FailedRequest {
-  /** True when it may have changed something; false for reads, and when nothing was sent. */
-  readonly mayHaveActed: boolean;
-}
-
 /**
  * The problem for an error that no handler expected: nothing about internals, but whether the same
  * request may succeed later, and whether it may have been carried out.
+ * @param mayHaveActed whether the request may have changed something; false for reads, and when nothing
+ *   was sent
  */
-export function problemOfError(error: unknown, { mayHaveActed }: FailedRequest): Problem {
+export function problemOfError(
+  error: unknown,
+  { mayHaveActed }: { readonly mayHaveActed: boolean },
+): Problem {
   if (error instanceof QueueFullError || error instanceof DatabaseBusyError) return overloaded();
   if (error instanceof QueueStoppedError) {
     return unavailable("overloaded", "The gateway is shutting down.", mayHaveActed);

@@ -41,7 +41,7 @@ import {
 import type { PendingDelivery } from "../outbox/pending-delivery.ts";
 import type { AttemptFailure } from "../outbox/origin-queue.ts";
 import type { SigningKey } from "./sign.ts";
-import { signedPost } from "./post.ts";
+import { signedPost, type SignedPost } from "./post.ts";
 import { keysWithOwnSecret, NO_SECRET } from "./signing-keys.ts";
 
 /** At most this much of a receiver's answer is read. */
@@ -250,12 +250,8 @@ function noteOf(
   return tooLargeNote(Buffer.byteLength(body ?? ""), holdsResult);
 }
 
-interface Secrets {
-  /** To sign with, newest first. */
-  readonly keys: readonly SigningKey[];
-  /** The subscription's own headers. */
-  readonly headers: Readonly<Record<string, string>>;
-}
+/** The keys to sign with, newest first, and the subscription's own headers. */
+type Secrets = Pick<SignedPost, "keys" | "headers">;
 
 /** Rejects while the database is away; reports a secret that is missing or cannot be read. */
 export async function openSecrets(

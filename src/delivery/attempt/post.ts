@@ -1,7 +1,7 @@
 import type { OutboundRequest } from "../../outbound/exchange/request-outcome.ts";
 import { signCallback, type SigningKey } from "./sign.ts";
 
-interface SignedPost {
+export interface SignedPost {
   readonly projectId: string;
   readonly url: string;
   /** Besides those of the message and its signature, which come first. */
@@ -9,6 +9,7 @@ interface SignedPost {
   /** JSON text. */
   readonly body: string;
   readonly webhookId: string;
+  /** To sign with, newest first. */
   readonly keys: readonly SigningKey[];
   /** When it is sent, in epoch milliseconds. */
   readonly nowMs: number;

@@ -64,14 +64,6 @@ interface ShardRange {
   readonly last: number;
 }
 
-/** The statements about one column. */
-interface SealedStatements {
-  readonly find: ReturnType<typeof findStatement>;
-  readonly replace: ReturnType<typeof replaceStatement>;
-  readonly count: ReturnType<typeof countStatement>;
-  readonly sample: ReturnType<typeof sampleStatement>;
-}
-
 /** A range of a table; shards are ignored for a table without them. */
 type Stretch = Given<{ firstShard: number; lastShard: number }>;
 
@@ -154,19 +146,18 @@ function countStatement(of: SealedColumn) {
   );
 }
 
-const STATEMENTS = new Map<SealedColumn, SealedStatements>(
-  SEALED_COLUMNS.map((of) => [
-    of,
-    {
-      find: findStatement(of),
-      replace: replaceStatement(of),
-      count: countStatement(of),
-      sample: sampleStatement(of),
-    },
-  ]),
-);
+function newStatements(of: SealedColumn) {
+  return {
+    find: findStatement(of),
+    replace: replaceStatement(of),
+    count: countStatement(of),
+    sample: sampleStatement(of),
+  };
+}
 
-function statementsFor(of: SealedColumn): SealedStatements {
+const STATEMENTS = new Map(SEALED_COLUMNS.map((of) => [of, newStatements(of)] as const));
+
+function statementsFor(of: SealedColumn): ReturnType<typeof newStatements> {
   const statements = STATEMENTS.get(of);
   if (statements === undefined) throw new Error(`${of.name} is not among the sealed columns.`);
   return statements;

@@ -309,18 +309,16 @@ type PlacedRow = { readonly event: null; readonly subscription_id: string } & (
   | Readonly<Record<keyof PlacedJob, null>>
 );
 
-interface EventOfRow {
-  /** JSON of an `OwedEvent`. */
-  readonly event: string;
-  readonly owed_event_id: string;
-}
+/** Its `event` is the JSON of an `OwedEvent`. */
+type EventOfRow = Readonly<Record<"event" | "owed_event_id", string>>;
 
 /** A job can end only once while its subscription is accepted. */
 const RUNS_MAX = 5;
 
 /**
  * Stores the batch and returns one outcome a row, in the order given.
- * @param latest kept from call to call; it decides only how, and never whether, rows are stored
+ * @param latest whether the job of the latest subscription that came alone was new: likely, the next
+ *   one's is too. Kept from call to call; it decides only how, and never whether, rows are stored
  */
 export async function acceptSubscriptions(
   database: Database,

@@ -1,22 +1,20 @@
 import type { WatchedJob } from "../../../client/ringback.ts";
 import { path } from "../../../client/transport.ts";
 import { EXIT, type ExitCode, type AddCommand } from "../../frame/cli.ts";
-import { type GatewayFlags, openGateway, withGateway } from "../../frame/gateway.ts";
+import { openGateway } from "../../frame/gateway.ts";
 import { clockTime, shown } from "../../frame/output.ts";
 import { type CommandRun, runCommand } from "../../frame/run.ts";
 import { longDurationMs } from "../../frame/values.ts";
-import { findSubscription } from "./wait.ts";
+import { findSubscription, type NamedJobFlags, withNamedJob } from "./named-job.ts";
 
-interface ExtendFlags extends GatewayFlags {
-  readonly provider?: string;
-  readonly connection?: string;
+interface ExtendFlags extends NamedJobFlags {
   readonly deadline: number;
 }
 
 const JOB_ID = /^job_[0-9a-f]{32}$/;
 
 export const extendCommand: AddCommand = (parent, commands) => {
-  withGateway(parent.command("extend"))
+  withNamedJob(parent.command("extend"))
     .description("give a job that still runs more time until it counts as timed out")
     .argument("<job>", "id of the job, as its provider gave it, or job_… or sub_…")
     .requiredOption(
@@ -24,8 +22,6 @@ export const extendCommand: AddCommand = (parent, commands) => {
       "give the job up after this time from now, such as 6h or 30d",
       longDurationMs,
     )
-    .option("--provider <name>", "where several providers have such a job")
-    .option("--connection <name>", "where several connections have such a job")
     .action(async (job: string, flags: ExtendFlags) => {
       commands.exitCode = await runCommand(commands.cli, flags, (run) => extend(job, flags, run));
     });

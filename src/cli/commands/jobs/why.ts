@@ -1,14 +1,10 @@
 import type { JobExplanation, ReadAnswer, Ringback } from "../../../client/ringback.ts";
 import { path } from "../../../client/transport.ts";
 import { EXIT, type AddCommand } from "../../frame/cli.ts";
-import { type GatewayFlags, openGateway, withGateway } from "../../frame/gateway.ts";
+import { openGateway } from "../../frame/gateway.ts";
 import { ago, clockTime, type Output, shown } from "../../frame/output.ts";
 import { runCommand } from "../../frame/run.ts";
-
-interface WhyFlags extends GatewayFlags {
-  readonly provider?: string;
-  readonly connection?: string;
-}
+import { type NamedJobFlags, withNamedJob } from "./named-job.ts";
 
 type ExplainedSubscription = JobExplanation["subscriptions"][number];
 type ExplainedDelivery = ExplainedSubscription["deliveries"][number];
@@ -17,12 +13,10 @@ const JOB_ID = /^job_[0-9a-f]{32}$/;
 const SUBSCRIPTION_ID = /^sub_[0-9a-f]{32}$/;
 
 export const whyCommand: AddCommand = (parent, commands) => {
-  withGateway(parent.command("why"))
+  withNamedJob(parent.command("why"))
     .description("explain why a callback has not arrived, and what to do")
     .argument("<job>", "id of the job, as its provider gave it, or job_… or sub_…")
-    .option("--provider <name>", "where several providers have such a job")
-    .option("--connection <name>", "where several connections have such a job")
-    .action(async (job: string, flags: WhyFlags) => {
+    .action(async (job: string, flags: NamedJobFlags) => {
       const { cli } = commands;
       commands.exitCode = await runCommand(cli, flags, async ({ out, signal }) => {
         const { ringback } = await openGateway(cli, flags);
@@ -37,7 +31,7 @@ export const whyCommand: AddCommand = (parent, commands) => {
 async function explain(
   ringback: Ringback,
   job: string,
-  { provider, connection }: WhyFlags,
+  { provider, connection }: NamedJobFlags,
   signal: AbortSignal,
 ): Promise<ReadAnswer<JobExplanation>> {
   if (SUBSCRIPTION_ID.test(job)) {
