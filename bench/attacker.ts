@@ -4,6 +4,7 @@ import { serveCommands } from "./worker-process.ts";
 /** A client that sends requests as fast as they are answered, whatever the answers are. */
 
 let flooding: AbortController | null = null;
+let answered = 0;
 let workers: Promise<unknown> = Promise.resolve();
 
 interface Flood {
@@ -16,11 +17,14 @@ interface Flood {
 const commands = {
   flood: ({ url, apiKey, concurrency }: Flood) => {
     flooding = new AbortController();
+    answered = 0;
     const { signal } = flooding;
     workers = Promise.all(
       Array.from({ length: concurrency }, () => requestUntil(signal, url, apiKey)),
     );
   },
+  /** Requests of this flood that were answered so far. */
+  answered: () => answered,
   stop: async () => {
     flooding?.abort();
     await workers;
@@ -41,5 +45,6 @@ async function requestUntil(
       (response) => response.text(),
       () => "",
     );
+    answered += 1;
   }
 }

@@ -46,6 +46,8 @@ export class BareServer {
   requests = 0;
   answered = 0;
   #answering: Answering;
+  /** Milliseconds until each answer. */
+  delayMs = 0;
   /** Answers that wait for `release`, or null. */
   #held: (() => void)[] | null = null;
 
@@ -105,8 +107,9 @@ export class BareServer {
         this.answered += 1;
         socket.write(answer);
       };
-      if (this.#held === null) send();
-      else this.#held.push(send);
+      if (this.#held !== null) this.#held.push(send);
+      else if (this.delayMs === 0) send();
+      else setTimeout(send, this.delayMs);
       start = extent.end;
     }
   }

@@ -24,6 +24,10 @@ const commands = {
     Promise.all(Array.from({ length: origins }, () => server.listen())),
   /** Callbacks taken so far. */
   answered: () => server.answered,
+  /** From now on, answers so long after. */
+  delay: ({ ms }: { readonly ms: number }) => {
+    server.delayMs = ms;
+  },
   /** Takes callbacks without an answer until released. */
   hold: () => server.hold(),
   release: () => server.release(),

@@ -5,7 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { AttackerCommands } from "../attacker.ts";
 import { atLeast, atMost, figure, type Figure } from "../figure.ts";
-import { BenchGateway, type BenchConnection, type BenchSubscription } from "../gateway.ts";
+import { BenchGateway, type BenchConnection } from "../gateway.ts";
 import { median, quantile } from "../measure.ts";
 import { profileWhile } from "../profiler.ts";
 import type { NameServerCommands } from "../name-server.ts";
@@ -13,6 +13,14 @@ import type { ReceiverCommands } from "../receiver.ts";
 import type { Scenario } from "../scenario.ts";
 import type { UpstreamCommands } from "../upstream.ts";
 import { WorkerProcess } from "../worker-process.ts";
+import {
+  type Attack,
+  ATTACKS,
+  beginFlood,
+  type Flood,
+  type Scene,
+  subscribeAll,
+} from "./fairness-attacks.ts";
 
 const ENDINGS_PER_SECOND = 100;
 const REQUEST_INTERVAL_MS = 10;
@@ -35,25 +43,7 @@ const POLL_RATIO_MIN = 0.5;
 const CALLBACK_RATIO_MIN = 0.8;
 /** Below it, a ratio says more about the machine than about the gateway. */
 const QUIET_P99_MS_MIN = 20;
-/** Setup requests may be refused while the machine is still busy with the previous attack. */
-const SUBSCRIBE_ATTEMPTS_MAX = 5;
-const SUBSCRIBED_AT_ONCE = 500;
-const SUBSCRIBERS = { full: 20_000, quick: 4000 };
-const HANGING = { full: 2000, quick: 500 };
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
-
-interface Scene {
-  readonly mode: "full" | "quick";
-  readonly gateway: BenchGateway;
-  /** The attacking project's way in, and its connection to an upstream of its own. */
-  readonly attacker: { readonly apiKey: string; readonly connection: BenchConnection };
-  readonly upstream: WorkerProcess<UpstreamCommands>;
-  /** Takes whatever comes. */
-  readonly receiver: string;
-  /** Takes requests and never answers. */
-  readonly silent: string;
-  readonly client: WorkerProcess<AttackerCommands>;
-}
 
 /** The project that is measured: its jobs, and where its callbacks go. */
 interface QuietProject {
@@ -62,99 +52,6 @@ interface QuietProject {
   readonly receiver: WorkerProcess<ReceiverCommands>;
   readonly receiverOrigin: string;
 }
-
-/** Something one project or a stranger does for as long as the other is measured. */
-interface Attack {
-  readonly name: string;
-  /** True when it goes on after a restart of the gateway, because the gateway has stored it. */
-  readonly isStored: boolean;
-  /**
-   * Begins it, or adds to it: called before every window, so that none is measured after it is over.
-   * @param round another number each time
-   */
-  begin(scene: Scene, round: number): Promise<void>;
-  end?(scene: Scene): Promise<void>;
-}
-
-const flood = (
-  name: string,
-  path: string,
-  concurrency: number,
-  keyOf: (scene: Scene) => string | null,
-): Attack => ({
-  name,
-  isStored: false,
-  begin: (scene) =>
-    scene.client.ask("flood", {
-      url: scene.gateway.url + path,
-      apiKey: keyOf(scene),
-      concurrency,
-    }),
-  end: (scene) => scene.client.ask("stop", undefined),
-});
-
-const ATTACKS: readonly Attack[] = [
-  {
-    name: "many_subscribers",
-    isStored: true,
-    async begin(scene, round) {
-      const { gateway, attacker, receiver, mode } = scene;
-      const wishes = Array.from({ length: SUBSCRIBERS[mode] }, (_, index) => ({
-        job_id: `popular-${round}`,
-        callback_url: `${receiver}/popular-${index}`,
-      }));
-      await scene.upstream.ask("hold", undefined);
-      await subscribeAll(gateway, attacker.connection, wishes, attacker.apiKey);
-      await scene.upstream.ask("complete", { result: null });
-    },
-  },
-  {
-    name: "silent_receivers",
-    isStored: true,
-    async begin({ gateway, attacker, upstream, silent, mode }, round) {
-      const wishes = Array.from({ length: HANGING[mode] }, (_, index) => ({
-        job_id: `unheard-${round}-${index}`,
-        callback_url: `${silent}/unheard-${index}`,
-      }));
-      await upstream.ask("hold", undefined);
-      await subscribeAll(gateway, attacker.connection, wishes, attacker.apiKey);
-      await upstream.ask("complete", { result: null });
-    },
-  },
-  {
-    name: "silent_upstream",
-    isStored: true,
-    async begin({ gateway, attacker, receiver, silent, mode }, round) {
-      const connection = await gateway.connect(`silent-${round}`, silent, {}, attacker.apiKey);
-      const wishes = Array.from({ length: HANGING[mode] }, (_, index) => ({
-        job_id: `unanswered-${round}-${index}`,
-        callback_url: `${receiver}/unanswered-${index}`,
-      }));
-      await subscribeAll(gateway, connection, wishes, attacker.apiKey);
-    },
-  },
-  {
-    name: "unknown_names",
-    isStored: true,
-    async begin({ gateway, attacker, upstream, mode }, round) {
-      const wishes = Array.from({ length: HANGING[mode] }, (_, index) => ({
-        job_id: `lost-${round}-${index}`,
-        callback_url: `https://host-${round}-${index}.invalid/lost`,
-      }));
-      await upstream.ask("hold", undefined);
-      await subscribeAll(gateway, attacker.connection, wishes, attacker.apiKey);
-      await upstream.ask("complete", { result: null });
-    },
-  },
-  flood("guessed_keys", "/v1/subscriptions", 100, () => null),
-  flood("requests", "/v1/project", 100, ({ attacker }) => attacker.apiKey),
-  flood(
-    "filtered_lists",
-    "/v1/subscriptions?status=delivered&limit=100",
-    40,
-    ({ attacker }) => attacker.apiKey,
-  ),
-];
 
 /**
  * A quiet project's figures beside each attack, over its figures without, on the same gateway and with as
@@ -191,6 +88,7 @@ async function besideAttacks(
     await WorkerProcess.start("receiver.ts");
   await using silentReceiver: WorkerProcess<ReceiverCommands> =
     await WorkerProcess.start("receiver.ts");
+  await using idler: WorkerProcess<ReceiverCommands> = await WorkerProcess.start("receiver.ts");
   await using client: WorkerProcess<AttackerCommands> = await WorkerProcess.start("attacker.ts");
   await using names: WorkerProcess<NameServerCommands> =
     await WorkerProcess.start("name-server.ts");
@@ -209,6 +107,8 @@ async function besideAttacks(
     receiver: await firstOrigin(attackersReceiver),
     silent: await firstOrigin(silentReceiver),
     client,
+    idler,
+    idlerOrigin: await firstOrigin(idler),
   };
   await silentReceiver.ask("hold", undefined);
   const quiet: QuietProject = {
@@ -225,9 +125,18 @@ async function besideAttacks(
   step("warming up");
   await measureWindow(scene, quiet);
   for (const attack of attacks) {
-    const { without, beside, restarts } = await measureInTurns(attack, scene, quiet, step);
+    const { without, beside, elsewhere, restarts } = await measureInTurns(
+      attack,
+      scene,
+      quiet,
+      step,
+    );
     step(`p99 ${describe(beside)}; without ${describe(without)}`);
     figures.push(...quietFiguresOf(attack.name, without));
+    if (elsewhere !== null) {
+      step(`beside the same flood of a server that does nothing: ${describe(elsewhere)}`);
+      figures.push(...machineFiguresOf(attack.name, elsewhere));
+    }
     figures.push(...figuresOf(attack.name, beside, without));
     if (restarts === null) continue;
     step(
@@ -251,13 +160,20 @@ async function beginRound(attack: Attack, scene: Scene): Promise<void> {
   await attack.begin(scene, rounds);
 }
 
+interface Measured extends Compared {
+  /** Beside a flood of as many requests that goes to a server that does nothing; null for other attacks. */
+  readonly elsewhere: QuietSamples | null;
+  /** Null for an attack that is not stored. */
+  readonly restarts: Compared | null;
+}
+
 /** A stored attack can't be ended, so all windows without it come before the windows with it. */
 async function measureInTurns(
   attack: Attack,
   scene: Scene,
   quiet: QuietProject,
   step: (text: string) => void,
-): Promise<Compared & { readonly restarts: Compared | null }> {
+): Promise<Measured> {
   const windows = (attack.isStored ? STORED_WINDOWS : WINDOWS)[scene.mode];
   const without: QuietSamples[] = [];
   const beside: QuietSamples[] = [];
@@ -266,13 +182,24 @@ async function measureInTurns(
     beside.push(await profileWhile(scene.gateway.pid, () => measureWindow(scene, quiet)));
   };
   if (!attack.isStored) {
+    const elsewhere: QuietSamples[] = [];
     for (let window = 1; window <= windows; window += 1) {
       step(`without and beside ${attack.name}, ${window} of ${windows}`);
       without.push(await measureWindow(scene, quiet));
+      const startedAt = performance.now();
       await measureBeside();
+      const answered = await scene.client.ask("answered", undefined);
+      const perSecond = (answered * 1000) / (performance.now() - startedAt);
       await attack.end?.(scene);
+      if (attack.flood !== undefined)
+        elsewhere.push(await measureElsewhere(attack.flood, perSecond, scene, quiet));
     }
-    return { without: together(without), beside: together(beside), restarts: null };
+    return {
+      without: together(without),
+      beside: together(beside),
+      elsewhere: elsewhere.length === 0 ? null : together(elsewhere),
+      restarts: null,
+    };
   }
   step(`quiet, before ${attack.name}`);
   for (let window = 1; window <= windows; window += 1) {
@@ -284,7 +211,21 @@ async function measureInTurns(
   step(`beside ${attack.name}, after a restart`);
   await beginRound(attack, scene);
   const restarts = { without: restartedWithout, beside: await measureRestarted(scene, quiet) };
-  return { without: together(without), beside: together(beside), restarts };
+  return { without: together(without), beside: together(beside), elsewhere: null, restarts };
+}
+
+/** The same client floods a server that does nothing with as many requests a second as the gateway answered. */
+async function measureElsewhere(
+  flooded: Flood,
+  perSecond: number,
+  scene: Scene,
+  quiet: QuietProject,
+): Promise<QuietSamples> {
+  await scene.idler.ask("delay", { ms: (flooded.concurrency * 1000) / perSecond });
+  await beginFlood(flooded, scene, scene.idlerOrigin);
+  const samples = await measureWindow(scene, quiet);
+  await scene.client.ask("stop", undefined);
+  return samples;
 }
 
 /**
@@ -396,6 +337,15 @@ function quietFiguresOf(name: string, quiet: QuietSamples): Figure[] {
   ];
 }
 
+/** The floor of the figures beside a flood: its client takes as much of the machine, whatever answers it. */
+function machineFiguresOf(name: string, elsewhere: QuietSamples): Figure[] {
+  return [
+    figure(`${name}_machine_lag_p99`, p99(elsewhere.lagsMs), "ms"),
+    figure(`${name}_machine_subscribe_p99`, p99(elsewhere.subscribesMs), "ms"),
+    figure(`${name}_machine_healthz_p99`, p99(elsewhere.healthsMs), "ms"),
+  ];
+}
+
 function figuresOf(name: string, beside: QuietSamples, without: QuietSamples): Figure[] {
   const latency = (of: string, besideMs: Samples, withoutMs: Samples): Figure[] => [
     figure(`${name}_${of}_samples`, Math.min(count(besideMs), count(withoutMs)), "samples"),
@@ -419,26 +369,6 @@ function figuresOf(name: string, beside: QuietSamples, without: QuietSamples): F
     figure(`${name}_polls_ratio`, pollRatio, "ratio", atLeast(POLL_RATIO_MIN)),
     figure(`${name}_requests_failed`, beside.requestsFailed, "requests", atMost(0)),
   ];
-}
-
-/** Subscribes, in several attempts if it must be: subscribing twice to a job changes no figure. */
-async function subscribeAll(
-  gateway: BenchGateway,
-  connection: BenchConnection,
-  wishes: readonly BenchSubscription[],
-  apiKey: string,
-): Promise<void> {
-  for (let start = 0; start < wishes.length; start += SUBSCRIBED_AT_ONCE) {
-    const some = wishes.slice(start, start + SUBSCRIBED_AT_ONCE);
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await gateway.subscribe(connection, some, apiKey);
-        break;
-      } catch (error) {
-        if (attempt === SUBSCRIBE_ATTEMPTS_MAX) throw error;
-      }
-    }
-  }
 }
 
 /** Creates a project as an operator does. @returns its first API key */
