@@ -103,9 +103,7 @@ async function start(
   const definitions = await readProvidersFolder(config);
   const retry = retryTransient(runtime, signal);
   const database = await startDatabase(options, started, retry);
-  const listener = new Listener(runtime, config);
-  await listener.open();
-  started.push(() => listener.stop());
+  const listener = await openListener(runtime, config, started);
   const { localUrl } = listener;
   const publicUrl = (): string => config.publicUrl ?? localUrl;
   const { projectId, generatedApiKey } = await bootstrap(
@@ -175,6 +173,17 @@ async function start(
       if (config.drainMs > 0) await settledWithin(clock, hurried, config.drainMs);
     },
   };
+}
+
+async function openListener(
+  runtime: Runtime,
+  config: Config,
+  started: (() => Promise<void>)[],
+): Promise<Listener> {
+  const listener = new Listener(runtime, config);
+  await listener.open();
+  started.push(() => listener.stop());
+  return listener;
 }
 
 function consoleAt(

@@ -5,7 +5,7 @@ import { Acceptor, acceptLookups } from "../../src/intake/acceptor.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import { openDatabase } from "../../src/store/db/database.ts";
 import { DatabaseMonitor } from "../../src/store/db/database-monitor.ts";
-import { noLimit } from "../cluster/no-limit.ts";
+import { noLimit } from "../intake/no-limit.ts";
 import { uuids } from "../support/rows.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { openWriters } from "../support/writers.ts";

@@ -17,7 +17,7 @@ import type { Writers } from "../../src/store/writes/writers.ts";
 import { openWriters } from "../support/writers.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, completedRow, CONNECTION_ID, uuids } from "../support/rows.ts";
-import { noLimit } from "../cluster/no-limit.ts";
+import { noLimit } from "./no-limit.ts";
 import { testRuntime } from "../support/runtime.ts";
 import type { AcceptRequest, OwedEvent } from "../../src/store/writes/accept-subscriptions.ts";
 

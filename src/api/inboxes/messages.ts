@@ -50,12 +50,11 @@ export function messagesRoute(
       const first = await reader.page(database, inbox, { position: start.value.position, limit });
       if (!first.ok) return first;
       if (first.value.messages.length > 0 || query.wait_s === 0) return answer(inbox, first.value);
-      const waitingFor = async (): Promise<Reply> => {
-        const untilMs = services.clock.monotonic() + query.wait_s * 1000;
+      const untilMs = services.clock.monotonic() + query.wait_s * 1000;
+      const nextMessages = async (): Promise<Reply> => {
         let page = first.value;
         for (;;) {
-          const timeoutMs = untilMs - services.clock.monotonic();
-          const wait = { timeoutMs, signal };
+          const wait = { timeoutMs: untilMs - services.clock.monotonic(), signal };
           const outcome = await services.inboxFeed.waitFor(inbox, page.position, wait);
           if (outcome !== "settled") return answer(inbox, page);
           const refusal = await client.recheck(SCOPE);
@@ -68,7 +67,7 @@ export function messagesRoute(
       };
       const claimed = { inbox, consumer, isKnownConsumer, database };
       return waiting.during(projectId, signal, () =>
-        claimingConsumer(services, claimed, waitingFor),
+        claimingConsumer(services, claimed, nextMessages),
       );
     },
   });

@@ -1,7 +1,7 @@
 import { html } from "hono/html";
 import { EVENT_TYPES } from "../../core/delivery/event.ts";
 import type { Page, StoredEvent } from "../http/models.ts";
-import { definePage } from "../http/page.ts";
+import { definePage, type PageRequest } from "../http/page.ts";
 import { firstCommand, statusOptions } from "../jobs/list-page.ts";
 import { status } from "../view/badge.ts";
 import {
@@ -13,7 +13,7 @@ import {
   readFilter,
 } from "../view/filter.ts";
 import { select } from "../view/forms.ts";
-import { NOTHING } from "../view/markup.ts";
+import { type Markup, NOTHING } from "../view/markup.ts";
 import { emptyState, mono, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
 
@@ -25,7 +25,7 @@ export const eventListPage = definePage({
   inLinks: "project",
   scope: "subscriptions:read",
   async show(request) {
-    const { api, links, query, nowMs } = request;
+    const { api, query, nowMs } = request;
     const filter = readFilter(query, ["type", "period"]);
     const page = await api.get<Page<StoredEvent>>("/v1/events", {
       type: filter.type,
@@ -47,30 +47,7 @@ export const eventListPage = definePage({
                 </p>
                 ${firstCommand(request)}`,
             )
-          : table(
-              "Events, newest first",
-              [
-                { title: "Time", cell: (event) => time(event.timestamp) },
-                { title: "Event", cell: (event) => event.type },
-                { title: "Status", cell: (event) => status(event.data.status) },
-                {
-                  title: "Job",
-                  cell: (event) =>
-                    html`<a class="row" href="${links.to(`jobs/${event.job.id}`)}"
-                      >${mono(event.data.job_id)}</a
-                    >`,
-                },
-                { title: "Provider", cell: (event) => event.data.provider },
-                {
-                  title: "Error",
-                  cell: ({ data: { error = null } }) =>
-                    error === null
-                      ? NOTHING
-                      : html`<span class="error" title="${error}">${error}</span>`,
-                },
-              ],
-              page.data,
-            );
+          : eventTable(page.data, request);
     return {
       kind: "page",
       title: "Events",
@@ -87,3 +64,28 @@ export const eventListPage = definePage({
     };
   },
 });
+
+function eventTable(events: readonly StoredEvent[], { links }: PageRequest): Markup {
+  return table(
+    "Events, newest first",
+    [
+      { title: "Time", cell: (event) => time(event.timestamp) },
+      { title: "Event", cell: (event) => event.type },
+      { title: "Status", cell: (event) => status(event.data.status) },
+      {
+        title: "Job",
+        cell: (event) =>
+          html`<a class="row" href="${links.to(`jobs/${event.job.id}`)}"
+            >${mono(event.data.job_id)}</a
+          >`,
+      },
+      { title: "Provider", cell: (event) => event.data.provider },
+      {
+        title: "Error",
+        cell: ({ data: { error = null } }) =>
+          error === null ? NOTHING : html`<span class="error" title="${error}">${error}</span>`,
+      },
+    ],
+    events,
+  );
+}

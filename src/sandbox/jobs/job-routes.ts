@@ -52,7 +52,7 @@ export function createJobRoutes({
   routes.get("/jobs/:id", async (c) => {
     const job = jobs.find(c.req.param("id"), clock.now());
     if (job === null) return refuse(c, NOT_FOUND);
-    const wrong = nextMisstep(job, credentialOf(c));
+    const wrong = nextError(job, credentialOf(c));
     if (wrong.kind === "refuse") return refuse(c, wrong.error);
     if (wrong.kind === "delay") await elapse(clock, wrong.delayMs);
     const processing = wrong.kind === "rename_processing" ? wrong.status : "processing";
@@ -99,7 +99,7 @@ const NOT_FOUND = pulseError(404, "JOB_001", "Job not found");
 const DOWNLOADED = pulseError(410, "SANDBOX_004", "This download works once, and it was used.");
 
 /** Counts a status request and decides what goes wrong with its answer. */
-function nextMisstep(job: SandboxJob, credential: string): RequestError {
+function nextError(job: SandboxJob, credential: string): RequestError {
   job.requests += 1;
   job.firstCredential ??= credential;
   return errorOf(job.request.misbehaviour, job.requests, job.firstCredential === credential);
