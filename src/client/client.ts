@@ -1,19 +1,21 @@
 import type {
   CallbackTest,
-  CallbackTestRequest,
-  Ending,
   GatewayNode,
-  Job,
-  NewSubscription,
   Project,
-  ProjectChange,
   Subscription,
-  WatchOptions,
   Stats,
   StatsHistory,
-  StatsHistoryQuery,
   AuditEntry,
   OperationalEvent,
+} from "../api/models.ts";
+import type {
+  CallbackTestRequest,
+  Ending,
+  Job,
+  NewSubscription,
+  ProjectChange,
+  WatchOptions,
+  StatsHistoryQuery,
   Paging,
 } from "./models.ts";
 import { Inboxes } from "./inboxes.ts";

@@ -1,4 +1,4 @@
-import type { InboxMessages } from "./models.ts";
+import type { InboxMessages } from "../api/models.ts";
 import { retryWaitMs } from "./retry.ts";
 import { RingbackError } from "./ringback-error.ts";
 import { EventParser } from "./server-sent-events.ts";

@@ -1,6 +1,7 @@
 import { type InboxMessage, streamMessages, type StreamOptions } from "./inbox-stream.ts";
 import type { List } from "./list.ts";
-import type { Inbox, InboxConsumer, InboxMessages, InboxPosition, InboxSeek } from "./models.ts";
+import type { InboxMessages } from "../api/models.ts";
+import type { Inbox, InboxConsumer, InboxPosition, InboxSeek } from "./models.ts";
 import { Resource } from "./resources.ts";
 import { type CallOptions, path } from "./transport.ts";
 

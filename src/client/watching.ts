@@ -1,6 +1,7 @@
 import { resultReader } from "../receiver/result.ts";
 import { List } from "./list.ts";
-import type { Ending, Job, NewSubscription, Subscription, WatchOptions } from "./models.ts";
+import type { Subscription } from "../api/models.ts";
+import type { Ending, Job, NewSubscription, WatchOptions } from "./models.ts";
 import { RingbackError } from "./ringback-error.ts";
 import {
   ANSWER_MARGIN_MS,

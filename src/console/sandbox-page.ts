@@ -6,7 +6,7 @@ import { messageOfFaults, OUTCOMES } from "../sandbox/jobs/job-request.ts";
 import { MISBEHAVIORS } from "../sandbox/jobs/misbehavior.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { ApiProblem, type GatewayApi } from "./http/gateway-api.ts";
-import type { InboxMessages, Subscription } from "./http/models.ts";
+import type { InboxMessages, Subscription } from "../api/models.ts";
 import {
   type ActionRequest,
   type ConsoleReply,

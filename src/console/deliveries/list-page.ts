@@ -1,8 +1,8 @@
 import { html } from "hono/html";
 import { ATTEMPT_ERROR_CODES, DELIVERY_STATUSES } from "../../core/delivery/delivery-outcome.ts";
 import { EVENT_TYPES } from "../../core/delivery/event.ts";
-import { ApiProblem, type GatewayApi } from "../http/gateway-api.ts";
-import type { ListedDelivery, Page } from "../http/models.ts";
+import { ApiProblem, type GatewayApi, type Page } from "../http/gateway-api.ts";
+import type { Delivery } from "../../api/models.ts";
 import { defineAction, definePage, may, type PageRequest, redirect } from "../http/page.ts";
 import { firstCommand, statusOptions } from "../jobs/list-page.ts";
 import { status, words } from "../view/badge.ts";
@@ -35,7 +35,7 @@ export const deliveryListPage = definePage({
   async show(request) {
     const { api, query, nowMs } = request;
     const filter = readFilter(query, FIELDS);
-    const page = await api.get<Page<ListedDelivery>>("/v1/deliveries", {
+    const page = await api.get<Page<Delivery>>("/v1/deliveries", {
       status: filter.status,
       event_type: filter.event,
       error_code: filter.error,
@@ -135,7 +135,7 @@ function sendAgain(filter: Filter, { links, csrfToken, nowMs }: PageRequest): Ma
   </div>`;
 }
 
-function list(page: Page<ListedDelivery>, filter: Filter, request: PageRequest): Markup {
+function list(page: Page<Delivery>, filter: Filter, request: PageRequest): Markup {
   const { links } = request;
   const { data, next_cursor: next } = page;
   const place = { path: "deliveries", filter };
@@ -147,36 +147,36 @@ function list(page: Page<ListedDelivery>, filter: Filter, request: PageRequest):
     [
       ...(may(request, "subscriptions:write") ? [{ title: "Select", cell: box }] : []),
       { title: "Status", cell: state },
-      { title: "Event", cell: (one: ListedDelivery) => one.event_type },
+      { title: "Event", cell: (one: Delivery) => one.event_type },
       {
         title: "Job",
-        cell: (one: ListedDelivery) =>
+        cell: (one: Delivery) =>
           html`<a class="row" href="${links.to("jobs", { q: one.id })}">${mono(one.job_id)}</a>`,
       },
       {
         title: "To",
-        cell: (one: ListedDelivery) => mono(one.callback_url ?? `inbox ${one.inbox ?? ""}`),
+        cell: (one: Delivery) => mono(one.callback_url ?? `inbox ${one.inbox ?? ""}`),
       },
       {
         title: "Attempts",
         isNumber: true,
-        cell: (one: ListedDelivery) => String(one.attempt_count),
+        cell: (one: Delivery) => String(one.attempt_count),
       },
       { title: "Last error", cell: lastError },
-      { title: "Created", cell: (one: ListedDelivery) => time(one.created_at) },
+      { title: "Created", cell: (one: Delivery) => time(one.created_at) },
     ],
     data,
   )}
   ${listPager(request, place, next)}`;
 }
 
-function state({ status: of, next_attempt_at: next }: ListedDelivery): Markup {
+function state({ status: of, next_attempt_at: next }: Delivery): Markup {
   return next === null
     ? status(of)
     : html`${status(of)} <span class="quiet">next ${time(next)}</span>`;
 }
 
-function box({ id, job_id: job }: ListedDelivery): Markup {
+function box({ id, job_id: job }: Delivery): Markup {
   return html`<input
     type="checkbox"
     form="${SELECTION}"
@@ -186,7 +186,7 @@ function box({ id, job_id: job }: ListedDelivery): Markup {
   />`;
 }
 
-function lastError({ last_error: error }: ListedDelivery): Markup {
+function lastError({ last_error: error }: Delivery): Markup {
   if (error === null) return NOTHING;
   const text = error.message ?? words(error.code);
   return html`<span class="error" title="${error.code}: ${text}">${text}</span>`;

@@ -1,5 +1,6 @@
 import { html } from "hono/html";
-import type { CallbackOrigin, Page } from "../http/models.ts";
+import type { CallbackOrigin } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import { defineAction, definePage, may, type PageRequest, redirect } from "../http/page.ts";
 import { status, words } from "../view/badge.ts";
 import { actionButton } from "../view/forms.ts";

@@ -1,5 +1,6 @@
 import { html } from "hono/html";
-import type { Page, Redelivery } from "../http/models.ts";
+import type { Redelivery } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import { defineAction, definePage, may, type PageRequest, redirect } from "../http/page.ts";
 import { status, words } from "../view/badge.ts";
 import { confirmButton } from "../view/forms.ts";

@@ -121,3 +121,9 @@ export class GatewayApi {
     throw new ApiProblem((await response.json()) as ProblemBody);
   }
 }
+
+/** One page of a list. */
+export interface Page<Item> {
+  readonly data: readonly Item[];
+  readonly next_cursor: string | null;
+}

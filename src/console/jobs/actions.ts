@@ -1,4 +1,4 @@
-import type { Job } from "../http/models.ts";
+import type { Job } from "../../api/models.ts";
 import { defineAction, definePage, type PageRequest, redirect } from "../http/page.ts";
 
 const WRITE = {

@@ -1,6 +1,7 @@
 import { html } from "hono/html";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
-import type { ExplainedSubscription, JobExplanation, Page, StoredEvent } from "../http/models.ts";
+import type { ExplainedSubscription, JobExplanation, StoredEvent } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import { definePage, isForOutsiders, may, type PageRequest } from "../http/page.ts";
 import { status } from "../view/badge.ts";
 import { actionButton, confirmButton, select } from "../view/forms.ts";

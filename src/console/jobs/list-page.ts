@@ -1,6 +1,12 @@
 import { html } from "hono/html";
 import { JOB_STATUSES } from "../../api/http/response-schemas.ts";
-import type { Delivery, Job, Page, Stats, StoredEvent, Subscription } from "../http/models.ts";
+import type {
+  DeliveryWithAttempts,
+  Job,
+  Stats,
+  StoredEvent,
+  Subscription,
+} from "../../api/models.ts";
 import { definePage, type PageRequest, redirect } from "../http/page.ts";
 import { status, words } from "../view/badge.ts";
 import {
@@ -18,7 +24,7 @@ import { type Markup, NOTHING } from "../view/markup.ts";
 import { command, emptyState, mono, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
 import { waitOf } from "../view/waits.ts";
-import { ApiProblem, type GatewayApi } from "../http/gateway-api.ts";
+import { ApiProblem, type GatewayApi, type Page } from "../http/gateway-api.ts";
 
 const PAGE_SIZE = 50;
 const FIELDS = ["q", "status", "provider", "connection", "period", "deadline"] as const;
@@ -208,7 +214,7 @@ async function jobOfId(api: GatewayApi, text: string): Promise<string | null> {
     if (text.startsWith("job_")) return text;
     if (text.startsWith("sub_")) return await jobOfSubscription(api, text);
     if (text.startsWith("evt_")) return (await api.get<StoredEvent>(`/v1/events/${text}`)).job.id;
-    const delivery = await api.get<Delivery>(`/v1/deliveries/${text}`);
+    const delivery = await api.get<DeliveryWithAttempts>(`/v1/deliveries/${text}`);
     return await jobOfSubscription(api, delivery.subscription_id);
   } catch (error) {
     if (error instanceof ApiProblem && error.body.status === 404) return null;

@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { JobExplanation } from "../http/models.ts";
+import type { JobExplanation } from "../../api/models.ts";
 import { isForOutsiders, may, type PageRequest } from "../http/page.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 

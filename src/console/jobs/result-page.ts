@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import { type JsonPath, sliceRawJson } from "../../core/json/raw-json.ts";
-import type { ResultPart, StoredEvent } from "../http/models.ts";
+import type { ResultPart, StoredEvent } from "../../api/models.ts";
 import { definePage, type PageRequest } from "../http/page.ts";
 import { jsonView } from "../view/json-view.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";

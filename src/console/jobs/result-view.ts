@@ -1,7 +1,7 @@
 import { html } from "hono/html";
 import type { JsonPath } from "../../core/json/raw-json.ts";
 import { ApiProblem, type GatewayApi } from "../http/gateway-api.ts";
-import type { JobExplanation, ResultPart } from "../http/models.ts";
+import type { JobExplanation, ResultPart } from "../../api/models.ts";
 import type { PageRequest } from "../http/page.ts";
 import { jsonView } from "../view/json-view.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";

@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { Attempt, Delivery, ExplainedSubscription } from "../http/models.ts";
+import type { Attempt, DeliveryWithAttempts, ExplainedSubscription } from "../../api/models.ts";
 import { isForOutsiders, mayRedeliver, type PageRequest } from "../http/page.ts";
 import { badge, status } from "../view/badge.ts";
 import { confirmButton } from "../view/forms.ts";
@@ -54,7 +54,7 @@ export function subscriptionCard(
   </article>`;
 }
 
-function deliveryView(delivery: Delivery, request: PageRequest): Markup {
+function deliveryView(delivery: DeliveryWithAttempts, request: PageRequest): Markup {
   const { attempts } = delivery;
   return html`<section class="delivery" id="${delivery.id}">
     <header>
@@ -80,7 +80,7 @@ function deliveryView(delivery: Delivery, request: PageRequest): Markup {
 }
 
 function sendAgain(
-  { id: delivery, status: of }: Delivery,
+  { id: delivery, status: of }: DeliveryWithAttempts,
   { id, links, csrfToken }: PageRequest,
 ): Markup {
   return confirmButton({
@@ -98,7 +98,7 @@ function sendAgain(
   });
 }
 
-function attemptView(attempt: Attempt, { id }: Delivery): Markup {
+function attemptView(attempt: Attempt, { id }: DeliveryWithAttempts): Markup {
   const { number, response_excerpt: excerpt } = attempt;
   return html`<li>
     <details id="${id}-${number}">

@@ -1,7 +1,8 @@
 import { html } from "hono/html";
 import { SUBSCRIPTION_STATUSES } from "../../api/http/response-schemas.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
-import type { Page, Subscription } from "../http/models.ts";
+import type { Subscription } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import { definePage, isForOutsiders, type PageRequest } from "../http/page.ts";
 import { status } from "../view/badge.ts";
 import {

@@ -1,5 +1,10 @@
 import { html } from "hono/html";
-import type { Attempt, Delivery, JobExplanation, StoredEvent } from "../http/models.ts";
+import type {
+  Attempt,
+  DeliveryWithAttempts,
+  JobExplanation,
+  StoredEvent,
+} from "../../api/models.ts";
 import { isForOutsiders, type PageRequest } from "../http/page.ts";
 import { type Tone, words } from "../view/badge.ts";
 import type { Markup } from "../view/markup.ts";
@@ -86,7 +91,7 @@ const EVENT_TONES: Readonly<Record<string, Tone>> = {
   "job.timed_out": "warn",
 };
 
-function deliverySteps(delivery: Delivery): Step[] {
+function deliverySteps(delivery: DeliveryWithAttempts): Step[] {
   return delivery.attempts.map((attempt) => ({
     at: attempt.started_at,
     tone: isTaken(attempt) ? "good" : "bad",

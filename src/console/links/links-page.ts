@@ -1,6 +1,6 @@
 import { html } from "hono/html";
-import { ApiProblem } from "../http/gateway-api.ts";
-import type { ConsoleLink, NewConsoleLink, Page, Project } from "../http/models.ts";
+import { ApiProblem, type Page } from "../http/gateway-api.ts";
+import type { ConsoleLink, NewConsoleLink, Project } from "../../api/models.ts";
 import {
   type ActionRequest,
   defineAction,

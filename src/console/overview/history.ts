@@ -1,5 +1,5 @@
 import { html, raw } from "hono/html";
-import type { StatsHistory } from "../http/models.ts";
+import type { StatsHistory } from "../../api/models.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { duration, time } from "../view/time.ts";
 

@@ -5,13 +5,12 @@ import type {
   ConnectionLoads,
   GatewayNode,
   OperationalEvent,
-  Page,
   Provider,
   Stats,
   StatsHistory,
-} from "../http/models.ts";
+} from "../../api/models.ts";
 import { LIVE } from "../jobs/list-page.ts";
-import type { GatewayApi } from "../http/gateway-api.ts";
+import type { GatewayApi, Page } from "../http/gateway-api.ts";
 import { definePage, may, type PageRequest } from "../http/page.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card, mono, table } from "../view/parts.ts";

@@ -6,7 +6,7 @@ import type {
   LoadOfConnection,
   OperationalEvent,
   Stats,
-} from "../http/models.ts";
+} from "../../api/models.ts";
 import type { PageRequest } from "../http/page.ts";
 import { badge, status, words } from "../view/badge.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";

@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import { ApiProblem } from "../http/gateway-api.ts";
-import type { ProviderTrial, ProviderWithDefinition } from "../http/models.ts";
+import type { ProviderTrial, ProviderWithDefinition } from "../../api/models.ts";
 import {
   type ActionRequest,
   defineAction,

@@ -1,5 +1,6 @@
 import { html } from "hono/html";
-import type { Page, Provider } from "../http/models.ts";
+import type { Provider } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import { definePage, may, type PageRequest } from "../http/page.ts";
 import { badge } from "../view/badge.ts";
 import { filterForm, isFiltered, readFilter } from "../view/filter.ts";

@@ -1,5 +1,6 @@
 import { html } from "hono/html";
-import type { Page, Provider, ProviderVersion, ProviderWithDefinition } from "../http/models.ts";
+import type { Provider, ProviderVersion, ProviderWithDefinition } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import { definePage, may, type PageRequest } from "../http/page.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card, facts, pre } from "../view/parts.ts";

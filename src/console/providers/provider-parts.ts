@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import { ApiProblem, type ProblemBody } from "../http/gateway-api.ts";
-import type { Provider, ProviderWithDefinition } from "../http/models.ts";
+import type { Provider, ProviderWithDefinition } from "../../api/models.ts";
 import type { PageRequest } from "../http/page.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { sourceBadge } from "./list-page.ts";

@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { ProviderTrial } from "../http/models.ts";
+import type { ProviderTrial } from "../../api/models.ts";
 import { badge, type Tone, words } from "../view/badge.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card, facts, pre, table } from "../view/parts.ts";

@@ -1,6 +1,6 @@
 import { html } from "hono/html";
-import type { GatewayApi } from "../http/gateway-api.ts";
-import type { Page, ProviderVersion, ProviderVersionWithDefinition } from "../http/models.ts";
+import type { GatewayApi, Page } from "../http/gateway-api.ts";
+import type { ProviderVersion, ProviderVersionWithDefinition } from "../../api/models.ts";
 import { definePage, may, type PageRequest } from "../http/page.ts";
 import { diffLines, diffView } from "../view/diff.ts";
 import { select } from "../view/forms.ts";

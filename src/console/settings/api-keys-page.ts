@@ -1,6 +1,7 @@
 import { html } from "hono/html";
 import { SCOPES } from "../../core/scopes.ts";
-import type { ApiKey, NewApiKey, Page } from "../http/models.ts";
+import type { ApiKey, NewApiKey } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import {
   defineAction,
   definePage,

@@ -1,5 +1,6 @@
 import { html } from "hono/html";
-import type { AuditEntry, Page } from "../http/models.ts";
+import type { AuditEntry } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import { definePage } from "../http/page.ts";
 import type { Markup } from "../view/markup.ts";
 import { mono, pager, table } from "../view/parts.ts";

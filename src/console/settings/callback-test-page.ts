@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { CallbackTest } from "../http/models.ts";
+import type { CallbackTest } from "../../api/models.ts";
 import { ApiProblem } from "../http/gateway-api.ts";
 import {
   type ActionRequest,

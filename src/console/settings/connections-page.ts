@@ -1,5 +1,6 @@
 import { html } from "hono/html";
-import type { Connection, ConnectionLoads, LoadOfConnection, Page } from "../http/models.ts";
+import type { Connection, ConnectionLoads, LoadOfConnection } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import { defineAction, definePage, type PageRequest, redirect } from "../http/page.ts";
 import { status, words } from "../view/badge.ts";
 import { actionButton, confirmButton, CSRF_FIELD, textField } from "../view/forms.ts";

@@ -1,6 +1,7 @@
 import { html } from "hono/html";
 import { EVENT_TYPES } from "../../core/delivery/event.ts";
-import type { Page, StoredEvent } from "../http/models.ts";
+import type { StoredEvent } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import { definePage, type PageRequest } from "../http/page.ts";
 import { firstCommand, statusOptions } from "../jobs/list-page.ts";
 import { status } from "../view/badge.ts";

@@ -1,7 +1,8 @@
 import { html } from "hono/html";
 import { OPERATIONAL_EVENT_TYPES } from "../../core/delivery/operational-event.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
-import type { OperationalEvent, Page, Project } from "../http/models.ts";
+import type { OperationalEvent, Project } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import { definePage, type PageRequest } from "../http/page.ts";
 import { badge, status, type Tone } from "../view/badge.ts";
 import { filterForm, isFiltered, listPager, readFilter } from "../view/filter.ts";

@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { Project } from "../http/models.ts";
+import type { Project } from "../../api/models.ts";
 import {
   type ActionRequest,
   defineAction,

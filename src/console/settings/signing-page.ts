@@ -1,6 +1,7 @@
 import { html } from "hono/html";
 import { publicId } from "../../core/ids/ids.ts";
-import type { Page, SigningKey, SigningSecret } from "../http/models.ts";
+import type { SigningKey, SigningSecret } from "../../api/models.ts";
+import type { Page } from "../http/gateway-api.ts";
 import { defineAction, definePage, type PageRequest, redirect } from "../http/page.ts";
 import { badge } from "../view/badge.ts";
 import { confirmButton, select } from "../view/forms.ts";

@@ -1,9 +1,9 @@
 import type { z } from "zod";
-import type { callbackOriginSchema } from "../../api/callback-origins/schema.ts";
-import type { callbackTestSchema } from "../../api/callback-tests/schema.ts";
-import type { consoleLinkSchema, newConsoleLinkSchema } from "../../api/console-links/schema.ts";
-import type { connectionLoadsSchema, connectionSchema } from "../../api/connections/schema.ts";
-import type { redeliverySchema } from "../../api/deliveries/schema.ts";
+import type { callbackOriginSchema } from "./callback-origins/schema.ts";
+import type { callbackTestSchema } from "./callback-tests/schema.ts";
+import type { consoleLinkSchema, newConsoleLinkSchema } from "./console-links/schema.ts";
+import type { connectionLoadsSchema, connectionSchema } from "./connections/schema.ts";
+import type { redeliverySchema } from "./deliveries/schema.ts";
 import type {
   deliverySchema,
   deliveryWithAttemptsSchema,
@@ -11,36 +11,35 @@ import type {
   newApiKeySchema,
   signingKeySchema,
   signingSecretSchema,
-} from "../../api/http/response-schemas.ts";
-import type { subscriptionSchema } from "../../api/subscriptions/schema.ts";
-import type { resultPartSchema } from "../../api/http/event-schemas.ts";
-import type { messagesSchema } from "../../api/inboxes/schema.ts";
-import type { jobExplanationSchema, jobSchema } from "../../api/jobs/schema.ts";
-import type {
-  auditEntrySchema,
-  operationalEventSchema,
-  projectSchema,
-} from "../../api/projects/schema.ts";
+} from "./http/response-schemas.ts";
+import type { subscriptionSchema } from "./subscriptions/schema.ts";
+import type { resultPartSchema } from "./http/event-schemas.ts";
+import type { messagesSchema } from "./inboxes/schema.ts";
+import type { jobExplanationSchema, jobSchema } from "./jobs/schema.ts";
+import type { auditEntrySchema, operationalEventSchema, projectSchema } from "./projects/schema.ts";
 import type {
   providerSchema,
   providerTrialSchema,
   providerVersionSchema,
   providerVersionWithDefinitionSchema,
   providerWithDefinitionSchema,
-} from "../../api/providers/schema.ts";
-import type { nodesSchema, statsHistorySchema, statsSchema } from "../../api/stats/schema.ts";
+} from "./providers/schema.ts";
+import type { nodesSchema, statsHistorySchema, statsSchema } from "./stats/schema.ts";
 
-/* The API's responses, typed by its own schemas. */
+/* The API's responses, typed by its own schemas, for the client and the console. */
 
+/** A job as the API gives it. */
 export type Job = z.output<typeof jobSchema>;
+/** Why the callbacks of a job have not arrived. */
 export type JobExplanation = z.output<typeof jobExplanationSchema>;
 export type ExplainedSubscription = JobExplanation["subscriptions"][number];
 export type Subscription = z.output<typeof subscriptionSchema>;
-export type Delivery = z.output<typeof deliveryWithAttemptsSchema>;
-export type Attempt = Delivery["attempts"][number];
+export type DeliveryWithAttempts = z.output<typeof deliveryWithAttemptsSchema>;
+export type Attempt = DeliveryWithAttempts["attempts"][number];
+/** An event as the API gives it. */
 export type StoredEvent = z.output<typeof eventSchema>;
 export type ResultPart = z.output<typeof resultPartSchema>;
-export type ListedDelivery = z.output<typeof deliverySchema>;
+export type Delivery = z.output<typeof deliverySchema>;
 export type Redelivery = z.output<typeof redeliverySchema>;
 export type CallbackOrigin = z.output<typeof callbackOriginSchema>;
 export type CallbackTest = z.output<typeof callbackTestSchema>;
@@ -62,12 +61,9 @@ export type AuditEntry = z.output<typeof auditEntrySchema>;
 export type OperationalEvent = z.output<typeof operationalEventSchema>;
 export type Project = z.output<typeof projectSchema>;
 export type InboxMessages = z.output<typeof messagesSchema>;
+/** How many jobs, subscriptions and deliveries of each status a project has. */
 export type Stats = z.output<typeof statsSchema>;
+/** Endings and callbacks of a project in the last day. */
 export type StatsHistory = z.output<typeof statsHistorySchema>;
+/** A process of the gateway. */
 export type GatewayNode = z.output<typeof nodesSchema>["data"][number];
-
-/** One page of a list. */
-export interface Page<Item> {
-  readonly data: readonly Item[];
-  readonly next_cursor: string | null;
-}
