@@ -166,7 +166,7 @@ test("under load all that is to go goes, nothing else does, and no statement tak
   const impatient = await openDatabase({
     url,
     connectionsMax: 2,
-    statementTimeoutMs: 2_000,
+    statementTimeoutMs: 10_000,
     applicationName: "retention",
     log: quietLog,
   });

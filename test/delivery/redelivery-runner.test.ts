@@ -36,12 +36,18 @@ afterEach(async () => {
   await drop();
 });
 
-function runner(handedOn: { id: string }[] = []): RedeliveryRunner {
+function runner(
+  handedOn: { id: string }[] = [],
+  afterStep: () => Promise<void> = async () => {},
+): RedeliveryRunner {
   const made = new RedeliveryRunner(testRuntime({ random: () => 0 }), {
     database,
     shards: new OwnedShards(ALL_SHARDS),
     perSecondDefault: 100,
-    redelivered: async (deliveries) => void handedOn.push(...deliveries),
+    async redelivered(deliveries) {
+      handedOn.push(...deliveries);
+      await afterStep();
+    },
   });
   runners.push(made);
   return made;
@@ -220,15 +226,16 @@ test("it goes no faster than asked, and no further once canceled", async () => {
   await seed({ count: 300 });
   const id = await create({ perSecond: 20 });
   const handedOn: { id: string }[] = [];
-  const one = runner(handedOn);
-  await one.begin({ projectId: PROJECT_ID, id }, 0);
-  await vi.waitFor(() => expect(handedOn).toHaveLength(20), { timeout: 60_000, interval: 5 });
+  // After the first step: the next one waits for this.
+  const one = runner(handedOn, async () => {
+    await cancelRedelivery(database, { projectId: PROJECT_ID, id, nowMs: Date.now() });
+  });
+  await one.begin({ projectId: PROJECT_ID, id }, 60_000);
+  expect(handedOn).toHaveLength(20);
   const [row] = await sql`
     select extract(epoch from max(next_attempt_at) - min(next_attempt_at))::float8 as spread
     from deliveries where status = 'pending'`;
   expect(row?.["spread"]).toBeCloseTo(19 / 20, 1);
-  await cancelRedelivery(database, { projectId: PROJECT_ID, id, nowMs: Date.now() });
-  await one.stop();
   expect(await look(id)).toMatchObject({ state: "canceled", matched: 20, redelivered: 20 });
   expect(await pending()).toHaveLength(20);
 });

@@ -87,6 +87,8 @@ test("a start after kill -9 takes the Postgres over and goes on at once, while a
     RINGBACK_API_KEY: API_KEY,
     RINGBACK_SIGNING_SECRET: SIGNING_SECRET,
     RINGBACK_EGRESS_ALLOW: "127.0.0.0/8",
+    // The attempt that hangs is still in progress when the gateway is killed.
+    RINGBACK_CALLBACK_TIMEOUT_MS: "120000",
   });
   const killed = await processes.start(context, env);
   await connect(killed, upstream);

@@ -35,16 +35,16 @@ afterAll(async () => {
 async function open(
   ports: readonly (number | string)[],
   parameters = "",
-  statementTimeoutMs = 2_000,
+  connectForMs = TIMEOUT_MS,
 ): Promise<PooledDatabase> {
   const { username, password, pathname } = servers.primaryUrl;
   const hosts = ports.map((port) => `127.0.0.1:${port}`).join(",");
   const database = await openDatabase({
     url: `postgres://${username}:${password}@${hosts}${pathname}${parameters}`,
     connectionsMax: 4,
-    statementTimeoutMs,
+    statementTimeoutMs: TIMEOUT_MS,
     applicationName: "failover",
-    connectForMs: 1_000,
+    connectForMs,
     log: quietLog,
   });
   opened.push(database);
@@ -84,7 +84,7 @@ test("when no server will do, the error says why for each", async () => {
   const { port } = servers.standbyUrl;
   // On a busy machine the second after which it gives up may pass before both have answered.
   const reason = (): Promise<string> =>
-    open([1, port], "?target_session_attrs=primary").then(
+    open([1, port], "?target_session_attrs=primary", 1_000).then(
       () => "opened",
       (error: unknown) => (error instanceof Error ? `${error.message} ${String(error.cause)}` : ""),
     );
@@ -98,7 +98,7 @@ test("when no server will do, the error says why for each", async () => {
 test.each(["statement", "transaction"])(
   "a commit whose wait for the standby is canceled is no success (%s)",
   async (kind) => {
-    const database = await open([proxy.port], "", TIMEOUT_MS);
+    const database = await open([proxy.port]);
     await setStandbyNames("another");
     try {
       const id = randomUUID();

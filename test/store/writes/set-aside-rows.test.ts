@@ -15,15 +15,19 @@ import { openWriters } from "../../support/writers.ts";
 let opened: Awaited<ReturnType<typeof openTestDatabase>>;
 let holder: postgres.Sql;
 
-beforeEach(async () => {
-  opened = await openTestDatabase({ lockTimeoutMs: 100, statementTimeoutMs: 1_000 });
-  holder = postgres(opened.url, { max: 1, onnotice: () => {} });
-});
+beforeEach(() => open());
 
-afterEach(async () => {
+afterEach(() => close());
+
+async function open(options: { statementTimeoutMs?: number } = {}): Promise<void> {
+  opened = await openTestDatabase({ lockTimeoutMs: 100, ...options });
+  holder = postgres(opened.url, { max: 1, onnotice: () => {} });
+}
+
+async function close(): Promise<void> {
   await holder.end({ timeout: 1 });
   await opened.drop();
-});
+}
 
 /** Holds what `lock` locks until it is released. */
 async function hold(lock: (sql: postgres.TransactionSql) => Promise<unknown>) {
@@ -137,6 +141,12 @@ test("an attempt that was answered with 410 does not hold up others", async () =
   await writers.stop();
 });
 
+/** Opens the database again, with a limit on statements that one of them is to reach. */
+async function reopenImpatient(): Promise<void> {
+  await close();
+  await open({ statementTimeoutMs: 3_000 });
+}
+
 /** Makes writing one row of a table take longer than any statement may. */
 async function makeSlow(table: "events" | "attempts", id: string): Promise<() => Promise<void>> {
   const key = table === "events" ? "id" : "delivery_id";
@@ -151,6 +161,7 @@ async function makeSlow(table: "events" | "attempts", id: string): Promise<() =>
 }
 
 test("endings of other jobs are recorded while recording one takes too long, again and again", async () => {
+  await reopenImpatient();
   const [first, ...others] = await acceptJobs(40);
   if (first === undefined) throw new Error("no job");
   const writers = openWriters(opened.database);
@@ -168,6 +179,7 @@ test("endings of other jobs are recorded while recording one takes too long, aga
 });
 
 test("attempts of other deliveries are recorded while recording one takes too long", async () => {
+  await reopenImpatient();
   const jobs = await acceptJobs(20);
   const writers = openWriters(opened.database);
   const events = await Promise.all(jobs.map((job) => writers.recordEvent(completedRow(job))));
