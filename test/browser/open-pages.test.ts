@@ -211,10 +211,12 @@ test("metadata and a callback URL are found from the search of jobs, with the ke
   await subscribe("searched", { metadata: { invoice: 4711 } });
   const { page, complaints, close } = await visit(browser, gateway.url);
   await page.goto("/console/jobs");
-  await page.getByLabel("API key").waitFor();
+  // The browser gives it the focus when it first draws the page.
+  await page.getByLabel("API key").and(page.locator(":focus")).waitFor();
   await page.keyboard.type("rb_end-to-end-test-key");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Jobs", exact: true }).waitFor();
+  await page.locator('html[data-live="live"]').waitFor();
   await page.keyboard.press("/");
   await page.keyboard.type("invoice=4711");
   await page.keyboard.press("Enter");

@@ -1,9 +1,14 @@
+import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { type AddressLookup, NameLookupError } from "../../src/outbound/names/name-resolver.ts";
 import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { unusedPort } from "../support/ports.ts";
 import { get, openClient, post, serveHttp, serveTcp } from "./local-servers.ts";
 import type { LocalServer } from "./local-servers.ts";
+
+/** The client looks so often for requests whose time is over. */
+const EXPIRY_TICK_MS = 100;
 
 function codeOf(outcome: RequestOutcome): string {
   return outcome.kind === "failed" ? outcome.failure.code : `answered ${outcome.status}`;
@@ -51,23 +56,35 @@ describe("the answer", () => {
 describe("time", () => {
   const expectInTime = (outcome: RequestOutcome, timeoutMs: number): void => {
     expect(outcome.durationMs).toBeGreaterThanOrEqual(timeoutMs);
-    expect(outcome.durationMs).toBeLessThan(timeoutMs * 1.1 + 2000);
+    expect(outcome.durationMs).toBeLessThan(timeoutMs * 1.1 + EXPIRY_TICK_MS);
   };
 
+  /** Sends a request whose time begins to pass only once the server has it. */
+  async function timedOut(answer: (socket: Socket) => void): Promise<RequestOutcome> {
+    const clock = new FakeClock();
+    const arrived = Promise.withResolvers<void>();
+    const server = await serveTcp((socket) => {
+      answer(socket);
+      arrived.resolve();
+    });
+    const outcome = openClient({ clock }).send(post(server.origin, { timeoutMs: 150 }));
+    await arrived.promise;
+    clock.advance(10_000);
+    return outcome;
+  }
+
   test("response_timeout: the receiver never answers", async () => {
-    const server = await serveTcp(() => undefined);
-    const outcome = await openClient().send(post(server.origin, { timeoutMs: 150 }));
+    const outcome = await timedOut(() => undefined);
     expect(codeOf(outcome)).toBe("response_timeout");
     expectInTime(outcome, 150);
   });
 
   test("response_timeout: the limit covers the whole exchange, not each piece of a slow body", async () => {
-    const server = await serveTcp((socket) => {
+    const outcome = await timedOut((socket) => {
       socket.write("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n");
       const drip = setInterval(() => socket.write("."), 20);
       socket.on("close", () => clearInterval(drip));
     });
-    const outcome = await openClient().send(post(server.origin, { timeoutMs: 150 }));
     expect(codeOf(outcome)).toBe("response_timeout");
     expectInTime(outcome, 150);
   });
@@ -75,7 +92,10 @@ describe("time", () => {
   test("dns_failed: the name server never answers", async () => {
     const lookup: AddressLookup = () => new Promise(() => undefined);
     const request = post("https://receiver.test", { timeoutMs: 150 });
-    const outcome = await openClient({ lookup }).send(request);
+    const clock = new FakeClock();
+    const sent = openClient({ clock, lookup }).send(request);
+    clock.advance(10_000);
+    const outcome = await sent;
     expect(codeOf(outcome)).toBe("dns_failed");
     expectInTime(outcome, 150);
   });
@@ -90,23 +110,32 @@ describe("time", () => {
   });
 
   test("connect_timeout: no connection became free, and the request is never sent", async () => {
+    const clock = new FakeClock();
     const bodies: string[] = [];
     const server = await serveTcp((_, __, chunk) => bodies.push(chunk.toString()));
-    const client = openClient({ connectionsPerOriginMax: 1 });
+    const client = openClient({ clock, connectionsPerOriginMax: 1 });
     const first = client.send(post(server.origin, { timeoutMs: 600, path: "/first" }));
-    const second = await client.send(post(server.origin, { timeoutMs: 100, path: "/second" }));
-    expect(codeOf(second)).toBe("connect_timeout");
+    const second = client.send(post(server.origin, { timeoutMs: 100, path: "/second" }));
+    await expect.poll(() => bodies.join("")).toContain("/first");
+    clock.advance(200);
+    expect(codeOf(await second)).toBe("connect_timeout");
+    clock.advance(500);
     expect(codeOf(await first)).toBe("response_timeout");
     expect(bodies.join("")).not.toContain("/second");
   });
 
   test("a timeout frees its connection for the next request", async () => {
+    const clock = new FakeClock();
+    const arrived = Promise.withResolvers<void>();
     const server = await serveHttp((request, response) => {
       if (request.url === "/fine") response.end("ok");
+      else arrived.resolve();
     });
-    const client = openClient({ connectionsPerOriginMax: 1 });
+    const client = openClient({ clock, connectionsPerOriginMax: 1 });
     const stuck = client.send(get(server.origin, { timeoutMs: 100, path: "/stuck" }));
     const waiting = client.send(get(server.origin, { path: "/fine" }));
+    await arrived.promise;
+    clock.advance(200);
     expect(codeOf(await stuck)).toBe("response_timeout");
     expect(codeOf(await waiting)).toBe("answered 200");
   });

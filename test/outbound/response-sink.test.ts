@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { get, openClient, serveHttp } from "./local-servers.ts";
 
 /** Takes chunks, and holds the sender back while `gate` is closed. */
@@ -52,6 +52,7 @@ describe("a body that is taken as it comes", () => {
     const sent = openClient().send(
       get(server.origin, { sink: into, responseBytesMax: 65 * MEBIBYTE, whenLarger: "fail" }),
     );
+    await vi.waitFor(() => expect(into.taken).toHaveLength(1), { timeout: 60_000 });
     // Another exchange on the same machine comes and goes at the same time.
     await openClient().send(get((await serveHttp((_, response) => response.end("x"))).origin));
     expect(into.taken).toHaveLength(1);

@@ -4,6 +4,7 @@ import type {
   OutboundRequest,
   RequestOutcome,
 } from "../../src/outbound/exchange/request-outcome.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { openClient, PROJECT, serveTcp } from "./local-servers.ts";
 
 /** A callback, as all are sent. */
@@ -66,13 +67,21 @@ describe("a receiver's status counts, whatever comes after it", () => {
     const server = await serveTcp((socket) => {
       socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n");
     });
-    const outcome = await openClient().send(callback(server.origin, { timeoutMs: 300 }));
+    const outcome = await openClient().send(callback(server.origin, { timeoutMs: 3_000 }));
     expect(outcome).toMatchObject({ kind: "answered", status: 200, body: Buffer.from("ok") });
   });
 
   test("without a status there is no answer of the receiver", async () => {
-    const server = await serveTcp((socket) => socket.write("HTTP/1.1 103 Early Hints\r\n\r\n"));
-    const outcome = await openClient().send(callback(server.origin, { timeoutMs: 300 }));
+    const clock = new FakeClock();
+    const answered = Promise.withResolvers<void>();
+    const server = await serveTcp((socket) => {
+      socket.write("HTTP/1.1 103 Early Hints\r\n\r\n");
+      answered.resolve();
+    });
+    const sent = openClient({ clock }).send(callback(server.origin, { timeoutMs: 300 }));
+    await answered.promise;
+    clock.advance(400);
+    const outcome = await sent;
     expect(outcome).toMatchObject({ kind: "failed", failure: { code: "response_timeout" } });
   });
 });

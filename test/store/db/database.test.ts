@@ -110,16 +110,22 @@ describe("limits", () => {
     await expect(stuck).rejects.toThrow("stuck took longer than 100 ms");
     proxy.thaw();
     await expect(
-      database.run("next", (sql) => sql`select 2 as two`, { timeoutMs: 3_000 }),
+      database.run("next", (sql) => sql`select 2 as two`, { timeoutMs: 30_000 }),
     ).resolves.toMatchObject([{ two: 2 }]);
   });
 
   test("a call that waits too long for a connection leaves the running ones alone", async () => {
     const database = await open({ connectionsMax: 1 });
-    const running = database.run("running", (sql) => sql`select pg_sleep(0.3), 1 as one`);
+    const release = Promise.withResolvers<void>();
+    const running = database.run("running", async (sql) => {
+      const rows = await sql`select 1 as one`;
+      await release.promise;
+      return rows;
+    });
     const waiting = database.run("waiting", (sql) => sql`select 1`, { timeoutMs: 50 });
     expect(database.waiting).toBe(1);
     await expect(waiting).rejects.toBeInstanceOf(DatabaseTimeoutError);
+    release.resolve();
     await expect(running).resolves.toMatchObject([{ one: 1 }]);
     expect(database.waiting).toBe(0);
   });
@@ -175,7 +181,7 @@ describe.each(URL_PARAMETERS)("limits on the server, with %j", (parameters) => {
   test("the server limits the silence inside a transaction with these parameters: a node lost there keeps no lock", async () => {
     const url = proxyUrl + parameters;
     const lost = await open({ url, statementTimeoutMs: 2_000, connectionsMax: 1 });
-    const other = await open({ lockTimeoutMs: 20_000, statementTimeoutMs: 20_000 });
+    const other = await open({ lockTimeoutMs: 60_000, statementTimeoutMs: 60_000 });
     await other.run("table", (sql) => sql`create table t (n int)`);
     await other.run("row", (sql) => sql`insert into t values (1)`);
     const gone = lost.transaction("gone", async (sql) => {
