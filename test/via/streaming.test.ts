@@ -168,6 +168,8 @@ describe.concurrent("a request that is passed on", () => {
       ["x".repeat(MIB), announced],
       ['{"a":1}', undefined],
       ["x".repeat(MIB), undefined],
+      ["", announced],
+      ["", undefined],
     ] as const) {
       const request = send("POST", "/extract", {
         ...(trailer !== undefined && { trailer }),
@@ -183,6 +185,10 @@ describe.concurrent("a request that is passed on", () => {
         ...(trailer !== undefined && { announced: trailer }),
       });
     }
+    // Nothing is made of a body in chunks that is empty and has no trailers.
+    const empty = send("POST", "/extract", { "transfer-encoding": "chunked" });
+    empty.end();
+    expect(JSON.parse(await text(await answerTo(empty)))).toEqual({ body: "", trailers: {} });
     // Connections that carried trailers are used again like all others.
     const plain = send("POST", "/extract");
     plain.end("plain");

@@ -191,7 +191,9 @@ function textsOf(raw: Dispatcher.DispatchController["rawHeaders"]): readonly str
 
 /** How undici ends a body in chunks. It has no way to send trailers before the last line of it. */
 const END_OF_CHUNKS = "\r\n0\r\n\r\n";
-const LAST_CHUNK = "\r\n0\r\n";
+const LAST_CHUNK = "0\r\n";
+/** How the head of a body in chunks ends that has turned out to be empty, and is sent as none. */
+const END_OF_EMPTY = /(?:content-length: 0\r\n)?\r\n$/;
 
 type Write = (chunk: Uint8Array | string, encoding?: BufferEncoding) => boolean;
 
@@ -203,10 +205,14 @@ type Write = (chunk: Uint8Array | string, encoding?: BufferEncoding) => boolean;
 function endBodyWith(socket: Socket, trailers: () => readonly string[]): void {
   const write = socket.write.bind(socket) as Write;
   const replaced: Write = (chunk, encoding) => {
-    if (chunk !== END_OF_CHUNKS) return write(chunk, encoding);
+    if (typeof chunk !== "string" || !chunk.endsWith("\r\n\r\n")) return write(chunk, encoding);
     // From here on the socket's own method is found again.
     Reflect.deleteProperty(socket, "write");
-    return write(`${LAST_CHUNK}${linesOf(trailers())}\r\n`, "latin1");
+    const lines = linesOf(trailers());
+    if (chunk === END_OF_CHUNKS) return write(`\r\n${LAST_CHUNK}${lines}\r\n`, "latin1");
+    if (lines === "") return write(chunk, encoding);
+    const head = chunk.replace(END_OF_EMPTY, "transfer-encoding: chunked\r\n\r\n");
+    return write(`${head}${LAST_CHUNK}${lines}\r\n`, "latin1");
   };
   socket.write = replaced as Socket["write"];
 }
