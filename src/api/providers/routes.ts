@@ -9,7 +9,7 @@ import {
   type ListedProviderVersion,
   listProviderVersions,
 } from "../../store/connections/load-providers.ts";
-import { putProvider } from "../../store/connections/put-provider.ts";
+import { putProvider, type PutOutcome } from "../../store/connections/put-provider.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer, isoTime } from "../http/answer.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import { auditedRequest } from "../projects/audit-log.ts";
@@ -228,26 +228,29 @@ function put(services: ApiServices, newUuid: UuidSource): Route {
         namesMax: services.limits.allowed(projectId, "definitions"),
         versionsMax: services.limits.allowed(projectId, "definition_versions"),
       };
-      const outcome = await auditedRequest(
-        services,
-        request,
-        "put-provider",
-        async (within, note) => {
-          const put = await putProvider(within, wanted);
-          const { kind } = put;
-          if (kind === "created" || kind === "changed") {
-            const details = { version: put.version };
-            note({ action: `provider.${kind}`, subject: name, details });
-          }
-          return put;
-        },
-      );
+      const outcome = await putAudited(services, request, wanted);
       if (outcome.kind === "too_many") return tooMany(projectId, services);
       if (outcome.kind === "too_many_versions") return tooManyVersions(projectId, services);
       const stored = await services.providers.findFresh(projectId, name);
       if (stored === null) return noSuchProvider(name);
       return providerAnswer(outcome.kind === "created" ? 201 : 200, stored);
     },
+  });
+}
+
+function putAudited(
+  services: ApiServices,
+  request: Parameters<typeof auditedRequest>[1],
+  wanted: Parameters<typeof putProvider>[1],
+): Promise<PutOutcome> {
+  return auditedRequest(services, request, "put-provider", async (within, note) => {
+    const put = await putProvider(within, wanted);
+    const { kind } = put;
+    if (kind === "created" || kind === "changed") {
+      const details = { version: put.version };
+      note({ action: `provider.${kind}`, subject: wanted.name, details });
+    }
+    return put;
   });
 }
 

@@ -40,6 +40,7 @@ import { type AnswerQuestion, decodeAnswer, redactedAnswer } from "./interpret-r
 import type { RawAnswers } from "../watch/raw-answers.ts";
 import { OBSERVED_BODY_BYTES_MAX, type ObservedAnswers } from "../watch/observed-answers.ts";
 import type { UpstreamResponse } from "../../providers/language/read-body.ts";
+import type { UpstreamRequest } from "../../providers/request/upstream-request.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
 import type { Watch } from "../watch/watch.ts";
 
@@ -143,7 +144,7 @@ export class StatusFetcher {
       : this.#fetchStatus(access, watch, mayLongPoll);
   }
 
-  async #fetchStatus(
+  #fetchStatus(
     access: UpstreamAccess,
     watch: Watch,
     mayLongPoll: boolean,
@@ -157,8 +158,21 @@ export class StatusFetcher {
     if (request.kind === "refused") {
       // The first URL, which was allowed when the job was accepted, may lead to another.
       if (nextUrl !== null) watch.memory = { ...memory, nextUrl: null, etag: null };
-      return unsent(access.redact(unusable(request.problem)));
+      return Promise.resolve(unsent(access.redact(unusable(request.problem))));
     }
+    return this.#pollStatus(access, watch, request, { memory, longPollMs, nowMs: facts.nowMs });
+  }
+
+  async #pollStatus(
+    access: UpstreamAccess,
+    watch: Watch,
+    request: UpstreamRequest,
+    {
+      memory,
+      longPollMs,
+      nowMs,
+    }: { readonly memory: AnswerMemory; readonly longPollMs: number; readonly nowMs: number },
+  ): Promise<PollResult | null> {
     const limits = {
       timeoutMs: Math.min(access.requestTimeoutMs + longPollMs, access.timeoutMsMax),
       mayHoldBackMs: longPollMs,
@@ -177,13 +191,13 @@ export class StatusFetcher {
       if (isCutOff(outcome)) return null;
       // Before it is read: the bytes of a large answer go to another thread.
       if (watch.isInspected) this.#show(access, watch, outcome);
-      const kept = watch.isObserved && nextUrl === null ? this.#keep(watch, outcome) : null;
+      const kept = watch.isObserved && memory.nextUrl === null ? this.#keep(watch, outcome) : null;
       watch.pollCount += 1;
-      watch.lastPolledAtMs = facts.nowMs;
+      watch.lastPolledAtMs = nowMs;
       const reading =
         outcome.kind === "failed"
           ? interpretFailure(outcome.failure)
-          : this.#read(access, statusQuestion(watch, memory, clock.now()), outcome);
+          : this.#read(access, statusQuestion(watch, memory, this.#runtime.clock.now()), outcome);
       const read = reading instanceof Promise ? await reading : reading;
       if (read === null) return null;
       if (watch.isObserved) this.#observed.record(watch.id, kept, read);
