@@ -2,6 +2,7 @@ import type { Config } from "../config.ts";
 import { startEmbeddedPostgres } from "../embedded-postgres/start.ts";
 import type { DatabaseClock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/process/log.ts";
+import type { Random } from "../runtime/runtime.ts";
 import { openDatabase, type PooledDatabase } from "../store/db/database.ts";
 import { DatabaseMonitor } from "../store/db/database-monitor.ts";
 import { checkMigrated, migrate } from "../store/db/migrate.ts";
@@ -16,6 +17,7 @@ const CLOSE_TIMEOUT_MS = 1_000;
 interface StartDatabaseOptions {
   readonly config: Config;
   readonly clock: DatabaseClock;
+  readonly random: Random;
   readonly log: Log;
   /** Gives up the start. */
   readonly signal?: AbortSignal;
@@ -26,7 +28,7 @@ interface StartDatabaseOptions {
  * @param started grows by one step for each part to be stopped
  */
 export async function startDatabase(
-  { config, clock, log, signal }: StartDatabaseOptions,
+  { config, clock, random, log, signal }: StartDatabaseOptions,
   started: (() => Promise<void>)[],
   retry: RetryTransient,
 ): Promise<PooledDatabase> {
@@ -55,7 +57,7 @@ export async function startDatabase(
     await retry("leases of earlier processes", () => endAllLeases(database));
   await retry("database connections", () => database.openConnections());
   await retry("time of the database", () => setByDatabase(clock, database));
-  const monitor = new DatabaseMonitor({ clock, log }, database);
+  const monitor = new DatabaseMonitor({ clock, log, random }, database);
   await monitor.start();
   started.push(() => monitor.stop());
   return database;

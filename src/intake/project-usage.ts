@@ -14,6 +14,11 @@ const READ_INTERVAL_MS = 2_000;
 const COUNT_INTERVAL_MS_MIN = 4_000;
 /** Counting takes no more than a hundredth of the time. */
 const PAUSE_PER_COUNTING = 100;
+/**
+ * How many counts follow the last one that found a change. A node forgets what it has accepted after
+ * two counts, and may miss one of them.
+ */
+const COUNTS_WITHOUT_CHANGE = 3;
 /** Its owner counts for all nodes. */
 const COUNTING_SHARD = 0;
 
@@ -40,7 +45,7 @@ interface ProjectUsageOptions {
 
 /**
  * How much each project keeps, without counting rows at every accept: one node counts for all every
- * few seconds, less often where that takes long, and every node adds the subscriptions that it has
+ * few seconds, less often where that takes long, not at all where nothing changes, and every node adds the subscriptions that it has
  * accepted since. So on one node no more are accepted than may be; what other nodes accept, what
  * ends, and what is delivered or removed shows with the next count.
  */
@@ -53,6 +58,7 @@ export class ProjectUsage extends Repeater {
   #accepted = new Map<string, number>();
   #acceptedBefore: ReadonlyMap<string, number> = new Map();
   #nextCountAtMs = -Infinity;
+  #countsWithoutChange = 0;
 
   constructor(runtime: Runtime, options: ProjectUsageOptions) {
     super(runtime, {
@@ -95,11 +101,11 @@ export class ProjectUsage extends Repeater {
   /** Counts if it is this node's turn, and reads what was counted last. */
   async refresh(): Promise<void> {
     const { clock } = this.#runtime;
-    const { database, shards } = this.#options;
+    const { database } = this.#options;
     const startedAtMs = clock.monotonic();
     const handled = this.#options.changes?.beginReading();
     const countedAtMs = this.#countedAtMs;
-    if (shards.has(COUNTING_SHARD) && startedAtMs >= this.#nextCountAtMs) {
+    if (this.#isCountDue(startedAtMs)) {
       await countProjectUsage(database, this.#options.inlineResultBytesMax);
       const tookMs = clock.monotonic() - startedAtMs;
       this.#nextCountAtMs =
@@ -107,6 +113,15 @@ export class ProjectUsage extends Repeater {
     }
     await this.#learn();
     if (this.#countedAtMs !== countedAtMs) handled?.();
+  }
+
+  #isCountDue(nowMs: number): boolean {
+    const { shards, changes } = this.#options;
+    if (!shards.has(COUNTING_SHARD) || nowMs < this.#nextCountAtMs) return false;
+    if (changes?.isUnchanged !== true) this.#countsWithoutChange = 0;
+    else if (this.#countsWithoutChange === COUNTS_WITHOUT_CHANGE) return false;
+    else this.#countsWithoutChange += 1;
+    return true;
   }
 
   async #learn(): Promise<void> {

@@ -14,6 +14,7 @@ export class ChangeSignal {
 
   /** There is something to read, or it is unknown. */
   wake(): void {
+    this.#seen = null;
     this.#wake();
   }
 
@@ -32,6 +33,11 @@ export class ChangeSignal {
   beginReading(): () => void {
     const seen = this.#seen;
     return () => void (this.#handled = seen);
+  }
+
+  /** True when the latest look found the rows as they were read. */
+  get isUnchanged(): boolean {
+    return this.#seen !== null && this.#seen === this.#handled;
   }
 
   /**

@@ -20,14 +20,14 @@ interface RefresherOptions<Row> {
 
 /** Keeps a small set of rows, which every node needs, fresh in memory by reading changes. */
 export class Refresher<Row extends { readonly updatedAtMs: number }> implements Service {
-  readonly #runtime: Pick<Runtime, "clock" | "log">;
+  readonly #runtime: Pick<Runtime, "clock" | "log" | "random">;
   readonly #options: RefresherOptions<Row>;
   readonly #repeater: Repeater;
   #newestMs = 0;
   #refreshing: Promise<void> | null = null;
   #next: Promise<void> | null = null;
 
-  constructor(runtime: Pick<Runtime, "clock" | "log">, options: RefresherOptions<Row>) {
+  constructor(runtime: Pick<Runtime, "clock" | "log" | "random">, options: RefresherOptions<Row>) {
     this.#runtime = runtime;
     this.#options = options;
     this.#repeater = new Repeater(runtime, {

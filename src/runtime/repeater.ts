@@ -14,6 +14,11 @@ interface RepeaterOptions {
 
 /** A resting task looks for itself this often, in case a signal was missed. */
 const REST_INTERVAL_MS = 30_000;
+/**
+ * A rest is longer by up to this part, so that tasks that rest come to look one after another: together
+ * they would need a connection to the database each.
+ */
+const REST_SPREAD = 0.25;
 
 /**
  * Runs a task repeatedly, about `intervalMs` after its last end, never twice at the same time. After a
@@ -22,7 +27,7 @@ const REST_INTERVAL_MS = 30_000;
  */
 export class Repeater implements Service {
   readonly name: string;
-  readonly #runtime: Pick<Runtime, "clock" | "log">;
+  readonly #runtime: Pick<Runtime, "clock" | "log" | "random">;
   readonly #options: RepeaterOptions;
   #timer: Timer | null = null;
   #running: Promise<void> | null = null;
@@ -35,7 +40,7 @@ export class Repeater implements Service {
   /** The text of the latest failure. */
   #failure: string | null = null;
 
-  constructor(runtime: Pick<Runtime, "clock" | "log">, options: RepeaterOptions) {
+  constructor(runtime: Pick<Runtime, "clock" | "log" | "random">, options: RepeaterOptions) {
     this.#runtime = runtime;
     this.name = options.name;
     this.#options = options;
@@ -67,7 +72,7 @@ export class Repeater implements Service {
   hurry(): void {
     if (!this.#started || this.#isHurried) return;
     this.#isHurried = true;
-    if (this.#running !== null || this.#restIntervalMs === null) return;
+    if (this.#running !== null || !this.#mayRest) return;
     this.#timer?.cancel();
     this.#schedule();
   }
@@ -79,18 +84,22 @@ export class Repeater implements Service {
     await this.#running;
   }
 
-  /** Null for a task that never rests. */
-  get #restIntervalMs(): number | null {
+  get #mayRest(): boolean {
     const { changes, restIntervalMs } = this.#options;
-    return restIntervalMs ?? (changes === undefined ? null : REST_INTERVAL_MS);
+    return changes !== undefined || restIntervalMs !== undefined;
   }
 
   #schedule(): void {
     const { clock } = this.#runtime;
-    const { intervalMs } = this.#options;
-    const afterMs = this.#isHurried ? intervalMs : (this.#restIntervalMs ?? intervalMs);
+    const afterMs = this.#afterMs();
     const dueAtMs = sharedMoment(this.#endedAtMs + afterMs, afterMs);
     this.#timer = clock.setTimer(dueAtMs - clock.monotonic(), () => this.#run());
+  }
+
+  #afterMs(): number {
+    const { intervalMs, restIntervalMs } = this.#options;
+    if (this.#isHurried || !this.#mayRest) return intervalMs;
+    return restIntervalMs ?? REST_INTERVAL_MS * (1 + REST_SPREAD * this.#runtime.random());
   }
 
   #run(): void {

@@ -40,6 +40,8 @@ const WRITES = {
   subscriptions: ALL_WRITES,
   deliveries: ALL_WRITES,
   events: ALL_WRITES,
+  inboxes: ALL_WRITES,
+  inbox_consumers: ALL_WRITES,
 };
 
 const written = Object.entries(WRITES)

@@ -41,7 +41,7 @@ export async function openOutageScene() {
     log: silent,
   });
   await database.openConnections();
-  const monitor = new DatabaseMonitor({ clock, log: silent }, database);
+  const monitor = new DatabaseMonitor(testRuntime({ clock, log: silent }), database);
   const writers = openWriters(database, { clock });
   const watched: string[] = [];
   const acceptor = new Acceptor(testRuntime({ clock, uuids, log: silent }), {

@@ -15,31 +15,36 @@ beforeEach(async () => {
   admin = postgres(scene.api.databaseUrl, { max: 1, onnotice: () => {} });
   probed = vi.spyOn(scene.database.health, "probed");
   await scene.monitor.start();
-  await probeEnds(0);
+  await roundEnds();
 });
 afterEach(async () => {
   await admin.end({ timeout: 1 });
   await scene.close();
 });
 
-/** A probe takes real time; the fake clock waits until its end, which sets the timer of the next. */
-async function probeEnds(countBefore: number): Promise<void> {
-  await vi.waitFor(
-    () => {
-      expect(probed.mock.calls.length).toBeGreaterThan(countBefore);
-      expect(scene.clock.nextTimerMs).toBeLessThanOrEqual(1_000);
-    },
-    { timeout: 60_000, interval: 10 },
-  );
+/**
+ * A probe takes real time, and has a longer limit than a second; its round ends with the timer of the
+ * next.
+ */
+async function roundEnds(): Promise<void> {
+  await vi.waitFor(() => expect(scene.clock.nextTimerMs).toBeLessThanOrEqual(1_000), {
+    timeout: 60_000,
+    interval: 10,
+  });
 }
 
-/** Lets so many seconds pass, each with its probe. */
-async function passProbing(seconds: number): Promise<void> {
+/** Lets so many seconds pass, each with a round of the monitor. */
+async function passSeconds(seconds: number, during: () => unknown = () => {}): Promise<void> {
   for (let second = 0; second < seconds; second += 1) {
-    const { length: before } = probed.mock.calls;
     await scene.clock.advanceSettling(1_000);
-    await probeEnds(before);
+    await during();
+    await roundEnds();
   }
+}
+
+/** The same, a call being answered in each, as a gateway looks for changes. */
+function passLooking(seconds: number): Promise<void> {
+  return passSeconds(seconds, () => scene.database.run("look", (sql) => sql`select 1`));
 }
 
 async function readiness(): Promise<unknown> {
@@ -56,12 +61,27 @@ test("readiness names a database that swallows everything within 5 s", async () 
   expect(await readiness()).toEqual({ status: 503, reasons: ["database_unreachable"] });
 });
 
+test("readiness names a database that swallows everything within 5 s of the last answer of many", async () => {
+  await passLooking(2);
+  scene.proxy.freeze();
+  await scene.clock.advanceSettling(NAMED_WITHIN_S * 1_000);
+  await scene.clock.advanceSettling(0);
+  expect(await readiness()).toEqual({ status: 503, reasons: ["database_unreachable"] });
+});
+
+test("a database that answers calls is probed no more often than its disk", async () => {
+  await passLooking(1);
+  const { length: before } = probed.mock.calls;
+  await passLooking(8);
+  expect(probed.mock.calls.length - before).toBe(2);
+});
+
 test("readiness names a database that became read-only within 5 s", async () => {
   const [row] = await admin<{ name: string }[]>`select current_database() as name`;
   await admin`alter database ${admin(row?.name ?? "")} set default_transaction_read_only = on`;
   // A failover takes the connections with it.
   scene.proxy.cut();
-  await passProbing(NAMED_WITHIN_S);
+  await passSeconds(NAMED_WITHIN_S);
   expect(await readiness()).toEqual({ status: 503, reasons: ["database_read_only"] });
 });
 
@@ -76,9 +96,9 @@ test("readiness of a node that writes nothing names a full disk within 5 s, and 
   const name = admin(row?.name ?? "");
   await admin`alter database ${name} set search_path = fault, pg_catalog, public`;
   scene.proxy.cut();
-  await passProbing(NAMED_WITHIN_S);
+  await passSeconds(NAMED_WITHIN_S);
   expect(await readiness()).toEqual({ status: 503, reasons: ["database_full"] });
   await admin`drop schema fault cascade`;
-  await passProbing(NAMED_WITHIN_S);
+  await passSeconds(NAMED_WITHIN_S);
   expect(await readiness()).toEqual({ status: 200, reasons: [] });
 });

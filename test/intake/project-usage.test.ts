@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ProjectUsage } from "../../src/intake/project-usage.ts";
+import { ChangeSignal } from "../../src/runtime/change-signal.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { recordEvents } from "../../src/store/writes/record-events.ts";
@@ -37,9 +38,10 @@ beforeEach(async () => {
   usage = node(true);
 });
 
-function node(owns: boolean): ProjectUsage {
+function node(owns: boolean, changes?: ChangeSignal): ProjectUsage {
   const log = createLog({ level: "silent", format: "json" });
   return new ProjectUsage(testRuntime({ clock, log }), {
+    changes,
     database,
     limits,
     inlineResultBytesMax: 1024,
@@ -142,6 +144,31 @@ test("jobs that have ended count by the bytes of their rows, whatever their resu
   limits.own.set(ATTACKER, { stored_bytes: 3 * 2 * 1024 });
   expect(usage.reached(ATTACKER, false)).toBe("stored_bytes");
   expect(usage.reached(NEIGHBOR, false)).toBeNull();
+});
+
+test("nothing is counted again while nothing changes, once what was accepted is counted twice", async () => {
+  const changes = new ChangeSignal();
+  usage = node(true, changes);
+  const countedAt = async () => (await readProjectUsage(database))[0]?.countedAtMs;
+  const refreshed = async (fingerprint: string) => {
+    clock.advance(10_000);
+    changes.saw(fingerprint, clock.monotonic());
+    const before = await countedAt();
+    await usage.refresh();
+    return (await countedAt()) !== before;
+  };
+  await refreshed("before");
+  const counted: boolean[] = [];
+  for (let round = 0; round < 6; round += 1) counted.push(await refreshed("after"));
+  expect(counted).toEqual([true, true, true, true, false, false]);
+  expect(await refreshed("later")).toBe(true);
+  // A failed look says nothing.
+  for (let round = 0; round < 6; round += 1) await refreshed("later");
+  changes.wake();
+  clock.advance(10_000);
+  const before = await countedAt();
+  await usage.refresh();
+  expect(await countedAt()).not.toBe(before);
 });
 
 test("many rows are counted by a sample of them", async () => {

@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
+import { ChangeSignal } from "../../src/runtime/change-signal.ts";
 import { Repeater } from "../../src/runtime/repeater.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const INTERVAL_MS = 100;
-const quietLog = createLog({ level: "silent", format: "json" });
 
 /** Runs a task that fails as told, once a reason, and returns what was logged at `info` and above. */
 async function logOf(
@@ -22,7 +23,11 @@ async function logOf(
     const reason = left.shift();
     if (typeof reason === "string") throw new Error(reason);
   };
-  const repeater = new Repeater({ clock, log }, { name: "look", intervalMs: INTERVAL_MS, task });
+  const repeater = new Repeater(testRuntime({ clock, log }), {
+    name: "look",
+    intervalMs: INTERVAL_MS,
+    task,
+  });
   await repeater.start();
   for (const _ of outcomes) await clock.advanceSettling(INTERVAL_MS);
   await repeater.stop();
@@ -52,7 +57,7 @@ async function resting(options: { readonly intervalMs: number; readonly restInte
   const clock = new FakeClock();
   const roundsAtMs: number[] = [];
   const task = async (): Promise<void> => void roundsAtMs.push(clock.monotonic());
-  const repeater = new Repeater({ clock, log: quietLog }, { name: "look", task, ...options });
+  const repeater = new Repeater(testRuntime({ clock }), { name: "look", task, ...options });
   await repeater.start();
   return { clock, repeater, roundsAtMs };
 }
@@ -79,15 +84,35 @@ test("tasks that began at different moments share the later ones", async () => {
   second.advance(300);
   const roundsAtMs: number[] = [];
   const task = async (): Promise<void> => void roundsAtMs.push(second.monotonic());
-  const repeater = new Repeater(
-    { clock: second, log: quietLog },
-    { name: "look", intervalMs: 1_000, task },
-  );
+  const repeater = new Repeater(testRuntime({ clock: second }), {
+    name: "look",
+    intervalMs: 1_000,
+    task,
+  });
   await repeater.start();
   await first.clock.advanceSettling(4_000);
   await second.advanceSettling(3_700);
   expect(first.roundsAtMs).toEqual([1_000, 2_000, 3_000, 4_000]);
   expect(roundsAtMs).toEqual([1_050, 2_000, 3_000, 4_000]);
+});
+
+test("tasks that rest look one after another", async () => {
+  const clock = new FakeClock();
+  const roundsAtMs: number[] = [];
+  const draws = [0, 0.5, 1];
+  const task = async (): Promise<void> => void roundsAtMs.push(clock.monotonic());
+  const repeaters = draws.map(
+    (drawn) =>
+      new Repeater(testRuntime({ clock, random: () => drawn }), {
+        name: "look",
+        intervalMs: INTERVAL_MS,
+        changes: new ChangeSignal(),
+        task,
+      }),
+  );
+  for (const repeater of repeaters) await repeater.start();
+  await clock.advanceSettling(40_000);
+  expect(roundsAtMs).toEqual([30_000, 33_000, 37_000]);
 });
 
 test("a task that hurries itself before it first waits has one next round", async () => {
@@ -97,10 +122,12 @@ test("a task that hurries itself before it first waits has one next round", asyn
     roundsAtMs.push(clock.monotonic());
     repeater.hurry();
   };
-  const repeater = new Repeater(
-    { clock, log: quietLog },
-    { name: "look", intervalMs: INTERVAL_MS, restIntervalMs: 10_000, task },
-  );
+  const repeater = new Repeater(testRuntime({ clock }), {
+    name: "look",
+    intervalMs: INTERVAL_MS,
+    restIntervalMs: 10_000,
+    task,
+  });
   await repeater.start();
   repeater.trigger();
   for (let round = 1; round <= 4; round += 1) await clock.advanceSettling(INTERVAL_MS);

@@ -19,7 +19,7 @@ const SAVE_COMPILED_AFTER_MS = 10_000;
 /** Runs the gateway until a signal stops it; also one that comes while it still starts. */
 export async function runGateway(config: Config, log: Log, cli: Cli): Promise<void> {
   const stop = stopOnSignal(config, log, cli);
-  const heap = new HeapAtRest({ clock: systemClock, log }, THIS_PROCESS);
+  const heap = new HeapAtRest({ clock: systemClock, log, random: systemRandom }, THIS_PROCESS);
   try {
     const gateway = await startGateway({
       config,

@@ -39,7 +39,7 @@ export class EndingWaits extends Repeater {
   #round = 0;
 
   constructor(
-    runtime: Pick<Runtime, "clock" | "log">,
+    runtime: Pick<Runtime, "clock" | "log" | "random">,
     database: Database,
     shards: Pick<OwnedShards, "has">,
   ) {

@@ -23,7 +23,7 @@ export class EventWaits extends Repeater {
   readonly #waits: WaitGroups;
   readonly #awaited = new Map<string, AwaitedEvent>();
 
-  constructor(runtime: Pick<Runtime, "clock" | "log">, database: Database) {
+  constructor(runtime: Pick<Runtime, "clock" | "log" | "random">, database: Database) {
     super(runtime, {
       name: "look for events that are waited for",
       intervalMs: ROUND_INTERVAL_MS,

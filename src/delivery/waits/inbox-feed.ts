@@ -46,7 +46,10 @@ export class InboxFeed implements Service {
   readonly #watched = new Map<string, Watched>();
   readonly #waits: WaitGroups;
 
-  constructor(runtime: Pick<Runtime, "clock" | "log" | "uuids">, options: InboxFeedOptions) {
+  constructor(
+    runtime: Pick<Runtime, "clock" | "log" | "random" | "uuids">,
+    options: InboxFeedOptions,
+  ) {
     this.#runtime = runtime;
     this.#clock = runtime.clock;
     this.#waits = new WaitGroups(runtime.clock);

@@ -36,7 +36,7 @@ export class HeapAtRest extends Repeater {
   #restingSinceMs: number | null = null;
   #last: { readonly atMs: number; readonly cpuMs: number };
 
-  constructor(runtime: Pick<Runtime, "clock" | "log">, observed: ObservedProcess) {
+  constructor(runtime: Pick<Runtime, "clock" | "log" | "random">, observed: ObservedProcess) {
     super(runtime, {
       name: "give memory back",
       intervalMs: LOOK_INTERVAL_MS,

@@ -4,7 +4,8 @@ import type { Connection } from "./connection.ts";
 import { ConnectionError } from "../db/errors.ts";
 
 /*
- * Connections are opened when calls wait for them, up to a limit, and used newest first, so that
+ * Connections are opened when calls wait for them, up to a limit, and used oldest first, so that a
+ * few calls always find the same ones, which have planned their statements and whose memory is warm, and
  * those that are not needed become idle and are closed. Each ends within ten minutes, at a time of
  * its own: proxies of managed databases drop connections silently, and a server that was added or
  * promoted is noticed. One in use is closed after its call.
@@ -54,7 +55,7 @@ export class ConnectionPool {
   >();
   /** In use, but of a generation that was replaced: closed when given back. */
   readonly #outdated = new Set<Connection>();
-  #idle: Connection[] = [];
+  readonly #idle = new Set<Connection>();
   readonly #waiters = new Set<Waiter>();
   #opening = 0;
   #generation = 0;
@@ -75,7 +76,7 @@ export class ConnectionPool {
 
   claim(): Claim {
     if (this.#closed) return { ready: Promise.reject(closedError()), cancel: () => {} };
-    const idle = this.#idle.pop();
+    const idle = this.#takeIdle();
     if (idle !== undefined)
       return { ready: Promise.resolve(idle), cancel: () => this.giveBack(idle) };
     return this.#wait();
@@ -97,20 +98,19 @@ export class ConnectionPool {
     if (this.#closed || now >= life.endsAt) this.#end(connection);
     else if (!this.#handOn(connection)) {
       life.idleSince = now;
-      this.#idle.push(connection);
+      this.#idle.add(connection);
     }
   }
 
   /** Ends every idle connection now, and those in use when they are given back. */
   replaceAll(): void {
     this.#generation += 1;
-    const idle = new Set(this.#idle);
     for (const connection of this.#lives.keys()) {
-      if (idle.has(connection)) void connection.close();
+      if (this.#idle.has(connection)) void connection.close();
       else this.#outdated.add(connection);
     }
     this.#lives = new Map();
-    this.#idle = [];
+    this.#idle.clear();
     this.#openForWaiters();
   }
 
@@ -120,10 +120,17 @@ export class ConnectionPool {
     this.#pause?.cancel();
     this.#tidying?.cancel();
     this.#rejectAll(closedError());
-    const closing = this.#idle.splice(0).map((connection) => connection.close());
+    const closing = Array.from(this.#idle, (connection) => connection.close());
+    this.#idle.clear();
     await this.#allGone(timeoutMs);
     for (const connection of [...this.#lives.keys(), ...this.#outdated]) connection.destroy();
     await Promise.all(closing);
+  }
+
+  #takeIdle(): Connection | undefined {
+    const oldest = this.#lives.keys().find((connection) => this.#idle.has(connection));
+    if (oldest !== undefined) this.#idle.delete(oldest);
+    return oldest;
   }
 
   #wait(): Claim {
@@ -187,7 +194,7 @@ export class ConnectionPool {
     const spread = (LIFETIME_MS_MAX - LIFETIME_MS_MIN) * this.#options.random();
     this.#lives.set(connection, { endsAt: now + LIFETIME_MS_MIN + spread, idleSince: now });
     this.#tidying ??= this.#options.clock.setTimer(TIDY_EVERY_MS, () => this.#tidy());
-    if (!this.#handOn(connection)) this.#idle.push(connection);
+    if (!this.#handOn(connection)) this.#idle.add(connection);
   }
 
   #failed(error: unknown): void {
@@ -226,7 +233,7 @@ export class ConnectionPool {
     this.#outdated.delete(connection);
     this.#onFewer?.();
     if (!this.#lives.delete(connection)) return;
-    this.#idle = this.#idle.filter((idle) => idle !== connection);
+    this.#idle.delete(connection);
     this.#openForWaiters();
   }
 

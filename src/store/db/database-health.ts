@@ -70,6 +70,11 @@ export class DatabaseHealth {
     this.#answered();
   }
 
+  /** Whether a call other than a probe was answered so recently. */
+  wasAnsweredWithin(ms: number): boolean {
+    return this.#clock.monotonic() - this.#lastSuccessAt < ms;
+  }
+
   callFailed(error: unknown): void {
     const codes = errorCodes(error);
     const nowMs = this.#clock.monotonic();
@@ -92,8 +97,7 @@ export class DatabaseHealth {
     const isServerThere = errorCodes(finding.error).some(
       (code) => code.length === 5 && code.startsWith(NO_RESOURCES_CLASS),
     );
-    const isRecent = this.#clock.monotonic() - this.#lastSuccessAt < RECENT_SUCCESS_MS;
-    if (isServerThere && isRecent) return;
+    if (isServerThere && this.wasAnsweredWithin(RECENT_SUCCESS_MS)) return;
     this.#isUnreachable = true;
   }
 

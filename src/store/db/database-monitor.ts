@@ -6,15 +6,21 @@ import type { PooledDatabase } from "./database.ts";
 import type { ProbeFinding } from "./database-health.ts";
 import { DatabaseTimeoutError, errorCodes } from "./errors.ts";
 
-/** With the timeout, an outage without any error is known after 3 s at most. */
+/** Also how often a look for changes is answered, which makes a probe unnecessary. */
 const PROBE_INTERVAL_MS = 1_000;
+/**
+ * A round asks nothing when a call was answered this recently. With the interval and the timeout, an outage
+ * without any error is known after 4.1 s at most.
+ */
+const ANSWER_AGE_MS_MAX = 1_500;
 const PROBE_TIMEOUT_MS = 2_000;
 const UNREAD_GRACE_MS = 100;
 /**
- * One in this many probes writes to the disk, so that a full one is known within 5 s on a node that
- * has nothing to write; every one does while it is known to be full.
+ * One in this many rounds asks in any case whether the database takes writes, and writes to the disk,
+ * so that a full one is known within 5 s on a node that has nothing to write; every one does while
+ * it is known to be full.
  */
-const PROBES_PER_DISK_PROBE = 4;
+const ROUNDS_PER_DISK_PROBE = 4;
 const DISK_FULL = "53100";
 /** Servers respond, but none of them takes writes. */
 const ALL_READ_ONLY = "NO_SUITABLE_SERVER";
@@ -23,40 +29,45 @@ const CAN_WRITE = `
 select not (pg_is_in_recovery() or current_setting('transaction_read_only')::boolean) as can_write
 `;
 
-// Needs about 250 KiB in a temporary file, which the end of the statement removes. A row that is
-// updated in place would find room even on a full disk. One message, so that a pooler keeps it
-// together.
+// Needs about 250 KiB in a temporary file, which the end of the statement removes: few large rows, since
+// each row costs more than its bytes. A row that is updated in place would find room even on a full
+// disk. One message, so that a pooler keeps it together.
 const WRITE_TO_DISK = `
 set local work_mem = '64kB';
-with spilled as materialized (select repeat('x', 100) from generate_series(1, 2000))
+with spilled as materialized (select repeat('x', 16000) from generate_series(1, 16))
 select count(*)::int from spilled
 `;
 
 /**
- * Probes the database once a second on a connection of its own: whether it responds and can be
- * written to. So its condition is known without any request waiting for it.
+ * Probes the database on a connection of its own: whether it responds and can be written to. So its
+ * condition is known without any request waiting for it. Once a second, but seldom while calls are
+ * answered: waking up both sides costs more than all else that an idle gateway asks.
  */
 export class DatabaseMonitor implements Service {
-  readonly #runtime: Pick<Runtime, "clock" | "log">;
+  readonly #runtime: Pick<Runtime, "clock" | "log" | "random">;
   readonly #database: PooledDatabase;
   readonly #repeater: Repeater;
   #connection: Connection | null = null;
-  #probesUntilDisk = 0;
+  #roundsUntilDisk = 0;
+  #isSuspected = false;
   #lastCondition: DatabaseCondition = "ok";
 
-  constructor(runtime: Pick<Runtime, "clock" | "log">, database: PooledDatabase) {
+  constructor(runtime: Pick<Runtime, "clock" | "log" | "random">, database: PooledDatabase) {
     this.#runtime = runtime;
     this.#database = database;
     this.#repeater = new Repeater(runtime, {
       name: "probe the database",
       intervalMs: PROBE_INTERVAL_MS,
-      task: () => this.#probe(),
+      task: () => this.#round(),
     });
   }
 
   async start(): Promise<void> {
     await this.#repeater.start();
-    this.#database.health.onSuspicion = () => this.#repeater.trigger();
+    this.#database.health.onSuspicion = () => {
+      this.#isSuspected = true;
+      this.#repeater.trigger();
+    };
     this.#repeater.trigger();
   }
 
@@ -64,6 +75,16 @@ export class DatabaseMonitor implements Service {
     this.#database.health.onSuspicion = null;
     await this.#repeater.stop();
     this.#dropConnection();
+  }
+
+  async #round(): Promise<void> {
+    const { health } = this.#database;
+    this.#roundsUntilDisk -= 1;
+    const isCertain = health.condition === "ok" && !this.#isSuspected;
+    if (isCertain && this.#roundsUntilDisk > 0 && health.wasAnsweredWithin(ANSWER_AGE_MS_MAX))
+      return;
+    this.#isSuspected = false;
+    await this.#probe();
   }
 
   async #probe(): Promise<void> {
@@ -89,9 +110,8 @@ export class DatabaseMonitor implements Service {
 
   async #probeDisk(): Promise<void> {
     const { health } = this.#database;
-    this.#probesUntilDisk -= 1;
-    if (this.#probesUntilDisk > 0 && health.condition !== "full") return;
-    this.#probesUntilDisk = PROBES_PER_DISK_PROBE;
+    if (this.#roundsUntilDisk > 0 && health.condition !== "full") return;
+    this.#roundsUntilDisk = ROUNDS_PER_DISK_PROBE;
     try {
       await this.#ask(WRITE_TO_DISK);
       health.probedDisk(true);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { HeapAtRest } from "../../../src/runtime/process/heap.ts";
-import { createLog } from "../../../src/runtime/process/log.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { testRuntime } from "../../support/runtime.ts";
 
 const MIB = 2 ** 20;
 const LOOK_MS = 5_000;
@@ -9,18 +9,15 @@ const LOOK_MS = 5_000;
 function scene() {
   const clock = new FakeClock();
   const state = { cpuMs: 0, totalBytes: 140 * MIB, usedBytes: 88 * MIB, shrunk: 0 };
-  const heap = new HeapAtRest(
-    { clock, log: createLog({ level: "silent", format: "json" }) },
-    {
-      cpuMs: () => state.cpuMs,
-      heap: () => state,
-      shrinkHeap() {
-        state.shrunk += 1;
-        state.totalBytes = 40 * MIB;
-        state.usedBytes = 36 * MIB;
-      },
+  const heap = new HeapAtRest(testRuntime({ clock }), {
+    cpuMs: () => state.cpuMs,
+    heap: () => state,
+    shrinkHeap() {
+      state.shrunk += 1;
+      state.totalBytes = 40 * MIB;
+      state.usedBytes = 36 * MIB;
     },
-  );
+  });
   return { clock, state, heap };
 }
 

@@ -79,7 +79,7 @@ describe("a connection", () => {
     const last = await pid();
     for (let second = 0; second < 250; second += 10) {
       clock.advance(10_000);
-      // Keeps the newest one busy; the other one is not needed.
+      // Keeps the oldest one busy; the other one is not needed.
       expect(await pid()).toBe(last);
     }
     const isAlone = async (): Promise<boolean> => {
@@ -91,6 +91,20 @@ describe("a connection", () => {
     };
     await expect.poll(isAlone).toBe(true);
   });
+});
+
+test("calls that come one by one find the same connection, whichever was given back last", async () => {
+  await open(0.5);
+  await database.openConnections();
+  const first = await pid();
+  const { promise: over, resolve: end } = Promise.withResolvers<void>();
+  const others: Promise<void>[] = [];
+  await database.run("first", async () => {
+    others.push(database.run("other", () => over));
+  });
+  end();
+  await Promise.all(others);
+  expect(await pid()).toBe(first);
 });
 
 test("closing the database ends with the last connection, not with the time that calls may take", async () => {
