@@ -1,3 +1,4 @@
+import { analyzeTables } from "../database-counters.ts";
 import { atMost, figure } from "../figure.ts";
 import { LifeLoad } from "../life-load.ts";
 import { databaseCpuUsEach, measureGateway, summarize, type DatabaseSample } from "../measure.ts";
@@ -45,6 +46,8 @@ async function measureNodes(
   step(`starting ${count}`);
   await using load = await LifeLoad.start(count);
   load.feedEach(EACH_PER_SECOND);
+  await load.livesWithin(WARM_UP_MS);
+  await analyzeTables(load.gateway);
   await load.livesWithin(WARM_UP_MS);
   const samples: DatabaseSample[] = [];
   for (let run = 1; run <= runs; run += 1) {
