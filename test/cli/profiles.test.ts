@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pty from "@lydell/node-pty";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { readProfiles, writeProfiles } from "../../src/cli/frame/profiles.ts";
 import { cliCommand } from "../support/cli-process.ts";
 import { runCli } from "../support/cli.ts";
 import { type FakeUpstream, pulseAnswer, startFakeUpstream } from "../support/fake-upstream.ts";
@@ -125,6 +126,19 @@ test("on a terminal a long wait shows that it goes on, and Ctrl-C ends it with a
   waiting.type("\u0003");
   expect(await waiting.exit).toBe(130);
   expect(waiting.printed().endsWith("\r\u001b[K")).toBe(true);
+});
+
+test("a user without a home has no profiles, and can save one only where a folder is named", async () => {
+  const homeless = (): string => {
+    throw new Error("A system error occurred: uv_os_homedir returned ENOENT");
+  };
+  await expect(readProfiles({}, homeless)).resolves.toEqual({ current: null, profiles: {} });
+  const saved = { current: "one", profiles: { one: { url: "http://127.0.0.1", api_key: "k" } } };
+  await expect(writeProfiles({}, saved, homeless)).rejects.toMatchObject({
+    hint: expect.stringContaining("XDG_CONFIG_HOME"),
+  });
+  await writeProfiles(env, saved, homeless);
+  await expect(readProfiles(env, homeless)).resolves.toEqual(saved);
 });
 
 interface OnTerminal {

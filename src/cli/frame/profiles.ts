@@ -17,19 +17,28 @@ interface Profiles {
 
 const PROFILE_NAME = /^[A-Za-z0-9][\w.-]{0,63}$/;
 const OTHERS = 0o077;
+const NO_PROFILES: Profiles = { current: null, profiles: {} };
 
-/** Where the profiles are kept, for this user alone. */
-function profilesFile(env: Cli["env"]): string {
+/**
+ * Where the profiles are kept, for this user alone. Null when the user has no home, as in a container that runs
+ * as a uid without an entry in /etc/passwd.
+ */
+function profilesFile(env: Cli["env"], home: () => string): string | null {
   const configured = env["XDG_CONFIG_HOME"] ?? "";
-  const folder = configured === "" ? join(homedir(), ".config") : configured;
-  return join(folder, "ringback", "profiles.json");
+  if (configured !== "") return join(configured, "ringback", "profiles.json");
+  try {
+    return join(home(), ".config", "ringback", "profiles.json");
+  } catch {
+    return null;
+  }
 }
 
 /** @throws {CliError} when others can read the file, or it is not what `login` writes */
-export async function readProfiles(env: Cli["env"]): Promise<Profiles> {
-  const file = profilesFile(env);
+export async function readProfiles(env: Cli["env"], home = homedir): Promise<Profiles> {
+  const file = profilesFile(env, home);
+  if (file === null) return NO_PROFILES;
   const text = await readPrivateFile(file);
-  if (text === null) return { current: null, profiles: {} };
+  if (text === null) return NO_PROFILES;
   const json = parsed(text);
   if (!isProfiles(json)) {
     throw new CliError(`${file} is not a file of profiles.`, {
@@ -39,9 +48,22 @@ export async function readProfiles(env: Cli["env"]): Promise<Profiles> {
   return json;
 }
 
-/** Replaces the file as a whole, so that a reader never sees half of it. */
-export async function writeProfiles(env: Cli["env"], profiles: Profiles): Promise<string> {
-  const file = profilesFile(env);
+/**
+ * Replaces the file as a whole, so that a reader never sees half of it.
+ *
+ * @throws {CliError} when there is no folder for it
+ */
+export async function writeProfiles(
+  env: Cli["env"],
+  profiles: Profiles,
+  home = homedir,
+): Promise<string> {
+  const file = profilesFile(env, home);
+  if (file === null) {
+    throw new CliError("This user has no home folder to keep profiles in.", {
+      hint: "Set HOME or XDG_CONFIG_HOME to a folder, or set RINGBACK_URL and RINGBACK_API_KEY instead.",
+    });
+  }
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const temporary = `${file}.${process.pid}`;
   await writeFile(temporary, `${JSON.stringify(profiles, null, 2)}\n`, { mode: 0o600 });
