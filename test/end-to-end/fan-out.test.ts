@@ -12,10 +12,10 @@ test(
   "20,000 subscriptions of one job get its ending from a gateway that is killed in the middle, and a second project's jobs in between",
   { timeout: 400_000 },
   async (context) => {
-    const settings = { RINGBACK_ENCRYPTION_KEYS: randomBytes(32).toString("base64") };
-    const scene = await openProcessScene(context, settings);
+    const env = { RINGBACK_ENCRYPTION_KEYS: randomBytes(32).toString("base64") };
+    const scene = await openProcessScene(context, env);
     const { upstream, receiver, sql } = scene;
-    const key = await createProjectKey(scene, "second", settings);
+    const key = await createProjectKey(scene, "second", env);
     const first = await scene.start();
     await connect(first, upstream);
     upstream.answer("crowded", pulseAnswer.processing());
@@ -29,7 +29,14 @@ test(
 
     const second: Api = (method, path, body) =>
       apiOf(first.url)(method, path, body, { authorization: `Bearer ${key}` });
-    const connection = { provider: "pulse", credential: "key", base_url: upstream.origin };
+    // Polled often, so that these jobs are known to have ended long before the crowd is through.
+    const settings = { poll_interval_s: 0.05 };
+    const connection = {
+      provider: "pulse",
+      credential: "key",
+      base_url: upstream.origin,
+      settings,
+    };
     const { status } = await second("POST", "/v1/connections", connection);
     expect(status).toBe(201);
     const jobIds = Array.from({ length: 10 }, (_, index) => `second-${index}`);

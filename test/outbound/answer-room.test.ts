@@ -3,6 +3,7 @@ import type {
   ResponseBudget,
   OutboundRequest,
 } from "../../src/outbound/exchange/request-outcome.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { get, openClient, serveHttp } from "./local-servers.ts";
 
 const SIZE = 1_000_000;
@@ -50,10 +51,13 @@ describe("a large answer", () => {
 
   test("a large answer that gets no room before its deadline fails like any late one", async () => {
     const server = await serveHttp((_, response) => response.end("x".repeat(SIZE)));
-    const { room } = openRoom();
-    const client = openClient();
-    const late = await client.send(get(server.origin, { room, timeoutMs: 150 }));
-    expect(late).toMatchObject({ failure: { code: "response_timeout" } });
+    const clock = new FakeClock();
+    const { room, arrived } = openRoom();
+    const client = openClient({ clock });
+    const late = client.send(get(server.origin, { room, timeoutMs: 150 }));
+    await arrived;
+    clock.advance(300);
+    expect(await late).toMatchObject({ failure: { code: "response_timeout" } });
     expect(await client.send(get(server.origin))).toMatchObject({ kind: "answered" });
   });
 
