@@ -40,6 +40,7 @@ export default defineConfig({
         test: {
           ...EACH,
           name: "parts",
+          setupFiles: [...EACH.setupFiles, "test/support/property-seed.ts"],
           include: [ALL],
           exclude: OF_PROCESSES,
           // Loading the program again for each of some 280 files took a fifth of the whole suite.

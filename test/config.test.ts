@@ -10,6 +10,7 @@ import { describe, expect, test } from "vitest";
 import { describeProblems, loadConfig } from "../src/config.ts";
 import type { Config } from "../src/config.ts";
 import { newApiKey } from "../src/runtime/secrets/api-key.ts";
+import "./support/property-seed.ts";
 
 type Environment = Record<string, string | undefined>;
 
