@@ -12,6 +12,8 @@ export interface TcpProxy {
   freeze(): void;
   /** Lets new connections through again; those frozen stay so. */
   thaw(): void;
+  /** The same for the connection that was opened first alone, both ways or on the way to its client. */
+  freezeFirst(which: "all" | "answers"): void;
   /** Cuts every connection. */
   cut(): void;
   /** Cuts the connection of this place, from 0 to 1, among those that are open, with a FIN or an RST; false when there is none. */
@@ -25,7 +27,8 @@ export async function startTcpProxy(
   port?: number,
 ): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
-  const clients = new Set<Socket>();
+  /** With the sockets to the target. */
+  const clients = new Map<Socket, Socket>();
   const chunks: Buffer[] = [];
   let frozen = false;
   const server = createServer((client) => {
@@ -34,7 +37,7 @@ export async function startTcpProxy(
       client.destroy();
       upstream.destroy();
     };
-    clients.add(client);
+    clients.set(client, upstream);
     client.once("close", () => clients.delete(client));
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -57,11 +60,17 @@ export async function startTcpProxy(
       hang(...sockets);
     },
     thaw: () => void (frozen = false),
+    freezeFirst(which) {
+      for (const [client, upstream] of [...clients].slice(0, 1)) {
+        hang(upstream);
+        if (which === "all") hang(client);
+      }
+    },
     cut() {
       for (const socket of sockets) socket.destroy();
     },
     cutOne(place, how) {
-      const client = [...clients][Math.floor(place * clients.size)];
+      const client = [...clients.keys()][Math.floor(place * clients.size)];
       if (how === "rst") client?.resetAndDestroy();
       else client?.destroy();
       return client !== undefined;

@@ -30,6 +30,13 @@ export interface ConnectionOptions {
   readonly onLost: (connection: Connection) => void;
 }
 
+/** The process of the server that serves a connection. */
+export interface Backend {
+  readonly pid: number;
+  /** Tells servers apart: two that were started in the same microsecond would be one. */
+  readonly serverStartedAt: string;
+}
+
 /**
  * Routine in which Postgres gives up waiting for a synchronous standby because the statement was
  * canceled. It answers the commit with a warning and success, though a failover would lose it.
@@ -60,6 +67,8 @@ const END_TIMEOUT_S = 1;
  */
 export class Connection {
   readonly sql: Sql;
+  /** Known once the server has answered. */
+  backend: Backend | null = null;
   /** For Drizzle's migrator only; statements run as `sql/statement.ts` says. */
   readonly orm: PostgresJsDatabase;
   readonly #driver: postgres.Sql;
@@ -84,6 +93,16 @@ export class Connection {
 
   get isLost(): boolean {
     return this.#isLost;
+  }
+
+  /** Bytes from the server so far. */
+  get bytesReceived(): number {
+    return typeof this.#socket === "object" ? this.#socket.bytesRead : 0;
+  }
+
+  /** Bytes to the server so far, those that are on their way included. */
+  get bytesSent(): number {
+    return typeof this.#socket === "object" ? this.#socket.bytesWritten : 0;
   }
 
   /**

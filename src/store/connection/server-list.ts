@@ -1,5 +1,5 @@
 import { Connection } from "./connection.ts";
-import type { ConnectionOptions } from "./connection.ts";
+import type { Backend, ConnectionOptions } from "./connection.ts";
 import { serverName } from "./database-url.ts";
 import type { DatabaseAddress, DatabaseServer, TargetSessionAttrs } from "./database-url.ts";
 import { settingsRefusal } from "./server-facts.ts";
@@ -13,14 +13,15 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS_OF_SEVERAL = 3_000;
 
 /**
- * Ends authentication and reads what `target_session_attrs` depends on; without parameters, so that
- * any pooler accepts it.
+ * Ends authentication and reads what `target_session_attrs` depends on, and who answers; without
+ * parameters, so that any pooler accepts it.
  */
 const HELLO = `
 select pg_is_in_recovery() as "isStandby",
-  current_setting('transaction_read_only') = 'on' as "isReadOnly"`;
+  current_setting('transaction_read_only') = 'on' as "isReadOnly",
+  pg_backend_pid() as pid, pg_postmaster_start_time()::text as "serverStartedAt"`;
 
-interface SessionState {
+interface SessionState extends Backend {
   readonly isStandby: boolean;
   readonly isReadOnly: boolean;
 }
@@ -83,6 +84,8 @@ export class ServerList {
     try {
       const [state] = await connection.sql.unsafe<SessionState[]>(HELLO);
       if (state === undefined) throw new Error("the server did not say whether it is a standby");
+      const { pid, serverStartedAt } = state;
+      connection.backend = { pid, serverStartedAt };
       return { connection, state };
     } catch (error) {
       connection.destroy();

@@ -4,6 +4,7 @@ import { DeadlinePassedError, type RequestDeadline } from "../../runtime/request
 import type { Connection } from "../connection/connection.ts";
 import type { Claim, ConnectionPool } from "../connection/connection-pool.ts";
 import type { DatabaseHealth } from "./database-health.ts";
+import type { CallInProgress } from "./silent-calls.ts";
 import {
   ConnectionError,
   DatabaseBusyError,
@@ -73,7 +74,7 @@ export function databaseTurns({
  */
 export class BoundedCalls {
   readonly #options: BoundedCallsOptions;
-  readonly #inFlight = new Set<Deadline>();
+  readonly #inFlight = new Map<Deadline, CallInProgress>();
   readonly #turns: FairSemaphore;
 
   constructor(options: BoundedCallsOptions) {
@@ -139,12 +140,17 @@ export class BoundedCalls {
     throw new NoDatabaseTurnError(name, group);
   }
 
+  /** Calls that have their connection and no result yet. */
+  get inProgress(): Iterable<CallInProgress> {
+    return this.#inFlight.values();
+  }
+
   /**
    * Aborts calls from before an outage that are not answered soon after it. Their connections are
    * dead, and the calls would hold them until their own deadlines.
    */
   cutOffStale(): void {
-    const stale = [...this.#inFlight];
+    const stale = [...this.#inFlight.keys()];
     if (stale.length === 0) return;
     this.#options.clock.setTimer(STALE_GRACE_MS, () => {
       for (const deadline of stale) {
@@ -165,7 +171,7 @@ export class BoundedCalls {
     work: (connection: Connection) => Promise<T>,
   ): Promise<T> {
     const { health, pool } = this.#options;
-    this.#inFlight.add(deadline);
+    this.#inFlight.set(deadline, { connection, sentBefore: connection.bytesSent });
     try {
       const result = await Promise.race([work(connection), deadline.passed]);
       if (connection.isUnconfirmed) throw unconfirmed(name, connection);

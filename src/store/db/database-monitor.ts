@@ -4,6 +4,8 @@ import type { Runtime, Service } from "../../runtime/runtime.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { PooledDatabase } from "./database.ts";
 import type { ProbeFinding } from "./database-health.ts";
+import type { CallInProgress } from "./silent-calls.ts";
+import { arrayLiteral } from "../sql/statement.ts";
 import { DatabaseTimeoutError, errorCodes } from "./errors.ts";
 
 /** Also how often a look for changes is answered, which makes a probe unnecessary. */
@@ -36,6 +38,18 @@ const WRITE_TO_DISK = `
 set local work_mem = '64kB';
 with spilled as materialized (select repeat('x', 16000) from generate_series(1, 16))
 select count(*)::int from spilled
+`;
+
+/**
+ * Those of the server's processes that do not work and have not just ended a statement, or do not exist
+ * any more. One that waits for the rest of a statement is active. A state that is hidden counts as work.
+ */
+const AT_REST = `
+select asked.pid from unnest($1::text::int[]) as asked (pid)
+left join pg_stat_activity as backend on backend.pid = asked.pid
+where backend.pid is null
+  or ((backend.state like 'idle%' or backend.wait_event = 'ClientRead')
+    and backend.state_change < now() - interval '2 seconds')
 `;
 
 /**
@@ -80,21 +94,45 @@ export class DatabaseMonitor implements Service {
   async #round(): Promise<void> {
     const { health } = this.#database;
     this.#roundsUntilDisk -= 1;
-    const isCertain = health.condition === "ok" && !this.#isSuspected;
+    const silent = this.#database.silentCalls();
+    const isCertain = health.condition === "ok" && !this.#isSuspected && silent.length === 0;
     if (isCertain && this.#roundsUntilDisk > 0 && health.wasAnsweredWithin(ANSWER_AGE_MS_MAX))
       return;
     this.#isSuspected = false;
-    await this.#probe();
+    await this.#probe(silent);
   }
 
-  async #probe(): Promise<void> {
+  async #probe(silent: readonly CallInProgress[]): Promise<void> {
     const { health } = this.#database;
     const finding = await this.#find();
     health.probed(finding);
     // Another server may have taken over, and only a new connection leads to it.
     if (finding.kind !== "writable") this.#dropConnection();
-    else await this.#probeDisk();
+    else {
+      await this.#endDead(silent);
+      await this.#probeDisk();
+    }
     this.#report(finding);
+  }
+
+  /**
+   * Ends connections that died without a FIN or RST while a call waits for an answer: nothing is received,
+   * and the server is not at work for it.
+   */
+  async #endDead(calls: readonly CallInProgress[]): Promise<void> {
+    const serverStartedAt = this.#connection?.backend?.serverStartedAt;
+    const silent = calls.filter(
+      ({ connection }) => connection.backend?.serverStartedAt === serverStartedAt,
+    );
+    if (silent.length === 0) return;
+    const pids = silent.map(({ connection }) => connection.backend?.pid ?? 0);
+    try {
+      const rows = await this.#ask<{ pid: number }>(AT_REST, [arrayLiteral(pids)]);
+      const atRest = new Set(rows.map(({ pid }) => pid));
+      this.#database.endSilent(silent.filter((_, index) => atRest.has(pids[index] ?? 0)));
+    } catch {
+      this.#dropConnection();
+    }
   }
 
   async #find(): Promise<ProbeFinding> {
@@ -122,7 +160,10 @@ export class DatabaseMonitor implements Service {
   }
 
   /** Rejects with `DatabaseTimeoutError` when no answer arrives in time. */
-  async #ask<Row extends object>(statement: string): Promise<readonly Row[]> {
+  async #ask<Row extends object>(
+    statement: string,
+    parameters: string[] = [],
+  ): Promise<readonly Row[]> {
     const { promise: overdue, reject } = Promise.withResolvers<never>();
     const expire = (): void =>
       reject(new DatabaseTimeoutError(`a probe took longer than ${PROBE_TIMEOUT_MS} ms`));
@@ -133,7 +174,7 @@ export class DatabaseMonitor implements Service {
     });
     try {
       const connection = await this.#connected(overdue);
-      return await Promise.race([connection.sql.unsafe<Row[]>(statement), overdue]);
+      return await Promise.race([connection.sql.unsafe<Row[]>(statement, parameters), overdue]);
     } finally {
       timer.cancel();
     }

@@ -8,6 +8,7 @@ import { type CallBounds, startupParameters } from "./call-bounds.ts";
 import type { Connection, Sql, TransactionSql } from "../connection/connection.ts";
 import { ConnectionPool } from "../connection/connection-pool.ts";
 import { DatabaseHealth } from "./database-health.ts";
+import { type CallInProgress, SilentCalls } from "./silent-calls.ts";
 import { readDatabaseUrl, redactUrl } from "../connection/database-url.ts";
 import type { DatabaseAddress } from "../connection/database-url.ts";
 import {
@@ -166,6 +167,7 @@ export class PooledDatabase implements Database {
   readonly #servers: ServerList;
   readonly #pool: ConnectionPool;
   readonly #calls: BoundedCalls;
+  readonly #silentCalls: SilentCalls;
 
   constructor(options: DatabaseOptions, address: DatabaseAddress) {
     const { statementTimeoutMs: statementMs, lockTimeoutMs: lockMs = LOCK_TIMEOUT_MS } = options;
@@ -183,6 +185,7 @@ export class PooledDatabase implements Database {
       random: options.random ?? systemRandom,
     });
     this.health = new DatabaseHealth(clock);
+    this.#silentCalls = new SilentCalls(clock);
     this.#calls = new BoundedCalls({
       pool: this.#pool,
       connectionsMax: options.connectionsMax,
@@ -243,6 +246,23 @@ export class PooledDatabase implements Database {
       run: (name, work, options) => this.run(name, work, { ...options, ...whose }),
       transaction: (name, work, options) => this.transaction(name, work, { ...options, ...whose }),
     };
+  }
+
+  /**
+   * Calls that wait for a connection on which nothing was received for long, for regular looks. None behind
+   * a pooler, where a connection has no server process of its own.
+   */
+  silentCalls(): readonly CallInProgress[] {
+    return this.boundsEveryCall ? [] : this.#silentCalls.look(this.#calls.inProgress);
+  }
+
+  /** Ends connections on which nothing was received since the look, since the server is not at work for them. */
+  endSilent(calls: readonly CallInProgress[]): void {
+    const dead = calls.filter((call) => this.#silentCalls.isStillSilent(call));
+    if (dead.length === 0) return;
+    for (const { connection } of dead) connection.destroy();
+    this.#options.log.warn({ unanswered: dead.length }, "database connections replaced");
+    this.#pool.replaceAll();
   }
 
   /** Opens a separate connection for probes, which waits for no other call. Close it. */

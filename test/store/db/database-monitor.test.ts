@@ -98,6 +98,60 @@ test("a server that swallows everything is away 4.1 s after its last answer, and
   expect((await outcomes).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
 });
 
+/** How often the server was asked whether it is at work for calls that wait. */
+const inquiries = (): number => proxy.sent().split("left join pg_stat_activity").length - 1;
+
+test.each([
+  { frozen: "all", statement: "a statement that never arrives" },
+  { frozen: "answers", statement: "a statement whose rest the server waits for" },
+] as const)(
+  "$statement on a connection that died silently fails as soon as the server is known not to be at work for it",
+  async ({ frozen }) => {
+    await becomesProbed("ok");
+    proxy.freezeFirst(frozen);
+    const hung = database
+      .run("hung", (sql) => sql.unsafe("select 1 as first", [], { prepare: true }))
+      .catch(isTransient);
+    let hasFailed: boolean | null = null;
+    void hung.then((failed) => (hasFailed = failed === true));
+    await vi.waitFor(
+      async () => {
+        await clock.advanceSettling(1_000);
+        expect(hasFailed).toBe(true);
+      },
+      { timeout: 60_000, interval: 500 },
+    );
+    expect(database.health.condition).toBe("ok");
+    await expect(database.run("next", (sql) => sql`select 1 as one`)).resolves.toMatchObject([
+      { one: 1 },
+    ]);
+  },
+);
+
+test("a call that the server is at work for is left alone, however long it takes", async () => {
+  await becomesProbed("ok");
+  const admin = postgres(server.url, { max: 1 });
+  try {
+    await admin`select pg_advisory_lock(1)`;
+    const waiting = database.run(
+      "waiting",
+      (sql) => sql.unsafe("select 1 as one from pg_advisory_lock(1)"),
+      { lockTimeoutMs: 600_000 },
+    );
+    await vi.waitFor(
+      async () => {
+        await clock.advanceSettling(1_000);
+        expect(inquiries()).toBeGreaterThan(5);
+      },
+      { timeout: 60_000, interval: 500 },
+    );
+    await admin`select pg_advisory_unlock(1)`;
+    await expect(waiting).resolves.toMatchObject([{ one: 1 }]);
+  } finally {
+    await admin.end({ timeout: 1 });
+  }
+});
+
 test("a database that became read-only is found out without a call", async () => {
   const admin = postgres(server.url, { max: 1 });
   try {
