@@ -1,3 +1,4 @@
+import { subscriptionBytes } from "../store/projects/project-usage.ts";
 import { createHash } from "node:crypto";
 import type { Writers } from "../store/writes/writers.ts";
 import { isJobKnown } from "../store/jobs/find-job.ts";
@@ -189,7 +190,7 @@ export class Acceptor {
   #countAccepted(row: AcceptRow, { subscriptionCount }: Accepted): void {
     const { clock } = this.#runtime;
     const { limits, usage } = this.#options;
-    usage.accepted(row.projectId);
+    usage.accepted(row.projectId, subscriptionBytes(row));
     if (subscriptionCount < limits.allowed(row.projectId, "subscriptions_per_job")) return;
     this.#fullJobs.add(row.projectId, nameOf(row), clock.monotonic());
   }

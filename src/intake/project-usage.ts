@@ -33,6 +33,21 @@ const COUNTED = {
 type CountedName = keyof typeof COUNTED;
 const COUNTED_NAMES = Object.keys(COUNTED) as CountedName[];
 
+interface Accepted {
+  readonly subscriptions: number;
+  readonly bytes: number;
+}
+
+const NOTHING: Accepted = { subscriptions: 0, bytes: 0 };
+
+/** The part of what was accepted since the last count that counts as well. */
+const ACCEPTED: Readonly<Record<CountedName, keyof Accepted | null>> = {
+  live_subscriptions: "subscriptions",
+  stored_bytes: "bytes",
+  owed_deliveries: null,
+  inbox_unread_bytes: null,
+};
+
 interface ProjectUsageOptions {
   /** Tells when rows that count may have been written. */
   readonly changes?: ChangeSignal | undefined;
@@ -45,18 +60,19 @@ interface ProjectUsageOptions {
 
 /**
  * How much each project keeps, without counting rows at every accept: one node counts for all every
- * few seconds, less often where that takes long, not at all where nothing changes, and every node adds the subscriptions that it has
- * accepted since. So on one node no more are accepted than may be; what other nodes accept, what
- * ends, and what is delivered or removed shows with the next count.
+ * few seconds, less often where that takes long, not at all where nothing changes, and every node
+ * adds the subscriptions that it has accepted since, and their bytes. So on one node no more are
+ * accepted than may be; what other nodes accept, what ends, and what is delivered or removed shows
+ * with the next count.
  */
 export class ProjectUsage extends Repeater {
   readonly #runtime: Runtime;
   readonly #options: ProjectUsageOptions;
   #counted: ReadonlyMap<string, ProjectUsageRow> = new Map();
   #countedAtMs = 0;
-  /** By project: subscriptions accepted since the last count, and since the one before. */
-  #accepted = new Map<string, number>();
-  #acceptedBefore: ReadonlyMap<string, number> = new Map();
+  /** By project: what was accepted since the last count, and since the one before. */
+  #accepted = new Map<string, Accepted>();
+  #acceptedBefore: ReadonlyMap<string, Accepted> = new Map();
   #nextCountAtMs = -Infinity;
   #countsWithoutChange = 0;
 
@@ -92,9 +108,10 @@ export class ProjectUsage extends Repeater {
     return null;
   }
 
-  /** A subscription of the project was accepted. */
-  accepted(projectId: string): void {
-    this.#accepted.set(projectId, (this.#accepted.get(projectId) ?? 0) + 1);
+  /** A subscription of the project was accepted, which keeps so many bytes. */
+  accepted(projectId: string, bytes: number): void {
+    const { subscriptions, bytes: before } = this.#accepted.get(projectId) ?? NOTHING;
+    this.#accepted.set(projectId, { subscriptions: subscriptions + 1, bytes: before + bytes });
     this.hurry();
   }
 
@@ -138,8 +155,10 @@ export class ProjectUsage extends Repeater {
   #used(projectId: string, name: CountedName): number {
     const row = this.#counted.get(projectId);
     const counted = row === undefined ? 0 : COUNTED[name](row);
-    if (name !== "live_subscriptions") return counted;
-    const accepted = this.#accepted.get(projectId) ?? 0;
-    return counted + accepted + (this.#acceptedBefore.get(projectId) ?? 0);
+    const ofAccepted = ACCEPTED[name];
+    if (ofAccepted === null) return counted;
+    const accepted = this.#accepted.get(projectId) ?? NOTHING;
+    const before = this.#acceptedBefore.get(projectId) ?? NOTHING;
+    return counted + accepted[ofAccepted] + before[ofAccepted];
   }
 }

@@ -4,8 +4,15 @@ import { ChangeSignal } from "../../src/runtime/change-signal.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { recordEvents } from "../../src/store/writes/record-events.ts";
-import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
-import { countProjectUsage, readProjectUsage } from "../../src/store/projects/project-usage.ts";
+import {
+  type AcceptRow,
+  acceptSubscriptions,
+} from "../../src/store/writes/accept-subscriptions.ts";
+import {
+  countProjectUsage,
+  readProjectUsage,
+  subscriptionBytes,
+} from "../../src/store/projects/project-usage.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { TestLimits } from "../support/project-limits.ts";
@@ -54,14 +61,29 @@ function sql(text: string): Promise<unknown> {
 }
 
 /** Stores and counts subscriptions, as an accept does. */
-async function accept(projectId: string, jobIds: readonly string[]) {
+async function accept(
+  projectId: string,
+  jobIds: readonly string[],
+  overrides: Partial<AcceptRow> = {},
+) {
   // At one time, as what comes together: the job is made with the earliest.
   const nowMs = Date.now();
-  const rows = jobIds.map((jobId) => acceptRow(jobId, { projectId, nowMs }));
+  const rows = jobIds.map((jobId) => acceptRow(jobId, { projectId, nowMs, ...overrides }));
   const accepted = await acceptSubscriptions(database, rows);
-  for (const _ of accepted) usage.accepted(projectId);
+  for (const row of rows) usage.accepted(projectId, subscriptionBytes(row));
   return { rows, accepted };
 }
+
+/** Counts until no number holds what was accepted before both as accepted and as counted. */
+async function countTwice(): Promise<void> {
+  for (let count = 0; count < 2; count += 1) {
+    clock.advance(10_000);
+    await usage.refresh();
+  }
+}
+
+/** A job without parameters, whose text is `{}`. */
+const JOB_BYTES = 1024 + 2;
 
 const names = (prefix: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
@@ -78,10 +100,7 @@ describe("live subscriptions", () => {
     const [job] = rows;
     if (job === undefined) throw new Error("none");
     await recordEvents(database, [completedRow(job)]);
-    for (let count = 0; count < 2; count += 1) {
-      clock.advance(10_000);
-      await usage.refresh();
-    }
+    await countTwice();
     expect(limits.used(ATTACKER, "live_subscriptions")).toBe(1);
     expect(usage.reached(ATTACKER, false)).toBeNull();
   });
@@ -105,10 +124,9 @@ test("deliveries owed and bytes kept reach limits of their own", async () => {
     database,
     rows.map((row) => Object.assign(completedRow(row), result)),
   );
-  await usage.refresh();
+  await countTwice();
   expect(limits.used(ATTACKER, "owed_deliveries")).toBe(4);
-  // A KiB for each job, and for each subscription.
-  const ofRows = 4 * 2 * 1024;
+  const ofRows = rows.reduce((bytes, row) => bytes + JOB_BYTES + subscriptionBytes(row), 0);
   expect(limits.used(ATTACKER, "stored_bytes")).toBe(400 + ofRows);
   limits.own.set(ATTACKER, { owed_deliveries: 4 });
   expect(usage.reached(ATTACKER, false)).toBe("owed_deliveries");
@@ -122,10 +140,36 @@ test("deliveries owed and bytes kept reach limits of their own", async () => {
   expect(limits.used(ATTACKER, "owed_deliveries")).toBe(0);
   expect(limits.used(ATTACKER, "stored_bytes")).toBe(ofRows);
   await sql(`delete from jobs`);
+  await sql(`delete from subscriptions`);
   clock.advance(10_000);
   await usage.refresh();
   expect(limits.used(ATTACKER, "stored_bytes")).toBe(0);
   expect(limits.used(NEIGHBOR, "stored_bytes")).toBe(0);
+});
+
+test("the metadata, callback URL, headers and secret of a subscription count at once, as later, until they are removed", async () => {
+  const texts = {
+    callbackUrl: `https://receiver.test/${"u".repeat(2_000)}`,
+    metadata: `"${"€".repeat(1_365)}"`,
+    headers: "h".repeat(3_000),
+    secret: "s".repeat(100),
+  };
+  limits.own.set(ATTACKER, { stored_bytes: 10_000 });
+  const { rows } = await accept(ATTACKER, ["large"], texts);
+  const [row] = rows;
+  if (row === undefined) throw new Error("none");
+  const bytes = 1024 + Buffer.byteLength(Object.values(texts).join(""));
+  expect(subscriptionBytes(row)).toBe(bytes);
+  expect(limits.used(ATTACKER, "stored_bytes")).toBe(bytes);
+  expect(usage.reached(ATTACKER, false)).toBe("stored_bytes");
+  await countTwice();
+  expect(limits.used(ATTACKER, "stored_bytes")).toBe(JOB_BYTES + bytes);
+  expect(usage.reached(ATTACKER, false)).toBe("stored_bytes");
+  await sql(`delete from subscriptions`);
+  clock.advance(10_000);
+  await usage.refresh();
+  expect(limits.used(ATTACKER, "stored_bytes")).toBe(JOB_BYTES + 1024);
+  expect(usage.reached(ATTACKER, false)).toBeNull();
 });
 
 test("jobs that have ended count by the bytes of their rows, whatever their results", async () => {
@@ -135,10 +179,7 @@ test("jobs that have ended count by the bytes of their rows, whatever their resu
     rows.map((row) => completedRow(row, { result: null, resultBytes: 0 })),
   );
   await sql(`update deliveries set status = 'delivered', next_attempt_at = null`);
-  for (let count = 0; count < 2; count += 1) {
-    clock.advance(10_000);
-    await usage.refresh();
-  }
+  await countTwice();
   expect(limits.used(ATTACKER, "live_subscriptions")).toBe(0);
   expect(limits.used(ATTACKER, "owed_deliveries")).toBe(0);
   limits.own.set(ATTACKER, { stored_bytes: 3 * 2 * 1024 });

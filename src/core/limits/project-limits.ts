@@ -68,7 +68,7 @@ const PROJECT_LIMITS = {
     byDefault: 1024 * 1024 * MIB,
     byDefaultAmongOthers: 100 * 1024 * MIB,
     counts:
-      "Results that are kept, and 1 KiB for each job and each subscription, as they were counted seconds ago; of very many by a sample.",
+      "Results that are kept, and 1 KiB for each job and each subscription with its parameters, callback URL, metadata, headers and secret, as they were counted seconds ago; of very many by a sample.",
   },
   requests_per_second: {
     kind: "rate",

@@ -1,7 +1,7 @@
 import { getTableName, sql } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
-import { events, jobs } from "../schema/schema.ts";
+import { events, jobs, subscriptions } from "../schema/schema.ts";
 import { joinUnread } from "../inboxes/message-bytes.ts";
 import { arrayLiteral, type Given, statement, template, textOf } from "../sql/statement.ts";
 import { projectUsage } from "../schema/projects.ts";
@@ -47,11 +47,30 @@ export async function countBySample(
   await database.run(call, (sql) => sql.unsafe(text));
 }
 
-/** The usual size of a job with its event, and of a subscription with its delivery and attempts. */
+/** The usual size of a job with its event, and of a subscription with its delivery and attempts, without their texts. */
 const ROW_BYTES = 1024;
+
+/** The texts of a subscription whose length its client chooses. */
+interface SubscriptionTexts {
+  readonly callbackUrl: string;
+  readonly metadata: string;
+  /** As they are stored. */
+  readonly headers: string | null;
+  readonly secret: string | null;
+}
+
+/** How much a subscription keeps, as it is counted later; the job that it may have made comes with the count. */
+export function subscriptionBytes(texts: SubscriptionTexts): number {
+  const { callbackUrl, metadata, headers, secret } = texts;
+  return [callbackUrl, metadata, headers, secret].reduce(
+    (bytes, text) => bytes + Buffer.byteLength(text ?? ""),
+    ROW_BYTES,
+  );
+}
 
 const countSql = (
   jobsPercent: number,
+  subscriptionsPercent: number,
   eventsPercent: number,
   inlineResultBytesMax: number,
 ): string => `
@@ -60,9 +79,15 @@ with counts as (
     sum(greatest(subscription_count, 1)) filter (where status in ('pending', 'processing'))
       / ${jobsPercent / 100} as live,
     0 as owed,
-    sum(${ROW_BYTES} * (1 + greatest(subscription_count, 1))) / ${jobsPercent / 100} as bytes,
+    sum(${ROW_BYTES} * (1 + greatest(subscription_count, 1)) + octet_length(params))
+      / ${jobsPercent / 100} as bytes,
     0 as unread
   from jobs tablesample system (${jobsPercent}) group by project_id
+  union all
+  select project_id, 0, 0,
+    sum(octet_length(callback_url) + octet_length(metadata) + coalesce(octet_length(headers), 0)
+      + coalesce(octet_length(secret), 0)) / ${subscriptionsPercent / 100}, 0
+  from subscriptions tablesample system (${subscriptionsPercent}) group by project_id
   union all
   -- By an index that holds no others.
   select project_id, 0, count(*), 0, 0 from deliveries
@@ -98,9 +123,10 @@ export function countProjectUsage(
 ): Promise<void> {
   return countBySample(database, {
     name: "count-project-usage",
-    tables: [jobs, events],
+    tables: [jobs, subscriptions, events],
     rowsReadMax,
-    statementOf: (percentOf) => countSql(percentOf(jobs), percentOf(events), inlineResultBytesMax),
+    statementOf: (percentOf) =>
+      countSql(percentOf(jobs), percentOf(subscriptions), percentOf(events), inlineResultBytesMax),
   });
 }
 
