@@ -15,6 +15,7 @@ import {
   subscribe,
 } from "../support/process-scene.ts";
 import { createProjectKey } from "../support/second-project.ts";
+import { acmeDefinition } from "./provider-scene.ts";
 
 /*
  * Stored work of a project goes on after a restart. Each test kills a gateway in the middle of it, and
@@ -191,4 +192,37 @@ test("stored bytes of a project count after a restart, so its limit still holds,
     expect({ status, limit: body.limit }).toEqual({ status: 429, limit: "stored_bytes" });
   }, WAIT);
   await expectQuietCallbacks(started, next);
+});
+
+test("answers that a definition takes too many steps to read are given up after a restart too, and another project's jobs end", async (context) => {
+  const started = await start(context);
+  const { scene, gateway } = started;
+  const { upstream, receiver } = scene;
+  const almost = "a".repeat(480);
+  const definition = acmeDefinition(upstream.origin, {
+    // Each place in the text is compared with nearly all of what is wanted.
+    rules: Array.from({ length: 100 }, (_, rule) => ({
+      all: [{ pointer: "/x", contains: `${almost}${rule}` }],
+      observe: "running",
+    })),
+  });
+  expect((await gateway.api("PUT", "/v1/providers/heavy", definition)).status).toBe(201);
+  await connect(gateway, upstream, { provider: "heavy", name: "heavy" });
+  const jobs = Array.from({ length: HANGING }, (_, index) => `heavy-${index}`);
+  for (const job of jobs) {
+    upstream.answer(job, { body: { status: "processing", x: `${almost}b`.repeat(20) } });
+    await subscribe(gateway, receiver, job, { provider: "heavy", connection: "heavy" });
+  }
+  await upstream.polled("heavy-0", 1);
+  await gateway.crash();
+
+  const before = jobs.map((job) => upstream.polls(job).length);
+  const next = await scene.start();
+  await Promise.all(jobs.map((job, at) => upstream.polled(job, (before[at] ?? 0) + 1)));
+  await expectQuietCallbacks(started, next);
+  await vi.waitFor(async () => {
+    const { body } = await next.api("GET", `/v1/subscriptions?provider=heavy&limit=${HANGING}`);
+    const errors = body.data.map(({ job }: { job: { last_error: string } }) => job.last_error);
+    expect(errors).toEqual(jobs.map(() => expect.stringMatching(/takes more than \d+ steps/)));
+  }, WAIT);
 });
