@@ -1,3 +1,5 @@
+import { constants, openSync } from "node:fs";
+import { isatty } from "node:tty";
 import { destination } from "pino";
 import type { DestinationStream } from "pino";
 
@@ -9,13 +11,13 @@ const LAST_TRIES_MAX = 10;
 
 /**
  * Standard output for the log. A full disk or a closed pipe loses lines: without a listener, every
- * call that logs would throw. A full pipe is not waited for, since everything else would wait too:
- * lines are kept, written when there is room, and dropped beyond a limit.
+ * call that logs would throw. A full pipe or a stopped terminal is not waited for, since everything
+ * else would wait too: lines are kept, written when there is room, and dropped beyond a limit.
  * @param onDropped is told how many lines were, once there is room again
  */
 export function standardOutput(onDropped: (lines: number) => void): DestinationStream {
   const output = destination({
-    fd: 1,
+    fd: outputDescriptor(),
     sync: true,
     maxLength: UNWRITTEN_CHARACTERS_MAX,
     // Waiting would block the process.
@@ -46,6 +48,22 @@ export function standardOutput(onDropped: (lines: number) => void): DestinationS
     setTimeout(retry, RETRY_MS).unref();
   });
   return output;
+}
+
+/**
+ * A terminal is opened once more, not to block: one that is stopped (Ctrl-S), or whose connection is silent,
+ * takes nothing. Descriptor 1 itself is shared with the shell, which expects it to block.
+ */
+function outputDescriptor(): number {
+  if (!isatty(1)) return 1;
+  try {
+    // On macOS the name of a descriptor only duplicates it.
+    const name = process.platform === "darwin" ? "/dev/tty" : "/dev/stdout";
+    return openSync(name, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch {
+    // It belongs to another user.
+    return 1;
+  }
 }
 
 /** Blocks the process: nothing else happens during an exit. */

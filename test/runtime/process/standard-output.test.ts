@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { resolve } from "node:path";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { afterEach, expect, test } from "vitest";
 
 const LOG = resolve(import.meta.dirname, "../../../src/runtime/process/log.ts");
@@ -63,4 +65,29 @@ test("an exit waits only for a moment for an unread output", async () => {
   child.send("go on");
   const [code] = await once(child, "exit");
   expect(code).toBe(3);
+});
+
+test("a terminal that takes nothing stops nothing either", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "ringback-test-terminal-"));
+  context.onTestFinished(() => rmSync(folder, { recursive: true }));
+  const program = join(folder, "program.mjs");
+  const logged = join(folder, "logged");
+  writeFileSync(
+    program,
+    `import { writeFileSync } from "node:fs";
+    import { createLog } from ${JSON.stringify(LOG)};
+    const log = createLog({ level: "info", format: "json" });
+    for (let i = 0; i < ${LINES}; i += 1) log.info({ i, text: "x".repeat(1_000) }, "line");
+    writeFileSync(${JSON.stringify(logged)}, String(process.stdout.isTTY));`,
+  );
+  // Its output is not read, so it soon reads the terminal no more.
+  const command = `'${process.execPath}' '${program}'`;
+  const onTerminal =
+    process.platform === "darwin"
+      ? ["-q", "/dev/null", "/bin/sh", "-c", command]
+      : ["-q", "-c", command, "/dev/null"];
+  const terminal = spawn("script", onTerminal, { stdio: ["ignore", "pipe", "inherit"] });
+  end = () => terminal.kill("SIGKILL");
+  const isTerminal = (): string => (existsSync(logged) ? readFileSync(logged, "utf8") : "");
+  await expect.poll(isTerminal, { timeout: 50_000 }).toBe("true");
 });
