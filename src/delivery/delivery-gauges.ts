@@ -5,7 +5,7 @@ import {
   type DeliveryBacklog,
 } from "../store/deliveries/find-due-deliveries.ts";
 import type { FanOutRunner } from "./fan-out-runner.ts";
-import type { Outbox } from "./outbox/outbox.ts";
+import type { DeliveryLoop } from "./delivery-loop.ts";
 
 const BACKLOG = {
   ringback_deliveries_overdue: `Deliveries of all nodes whose next attempt is due, ${BACKLOG_COUNTED_MAX} at most.`,
@@ -17,18 +17,24 @@ const BACKLOG = {
 export function registerDeliveryGauges(
   metrics: Metrics,
   {
-    outbox,
+    loop,
     waits,
     fanOuts,
     readBacklog,
   }: {
-    readonly outbox: Outbox;
+    readonly loop: Pick<DeliveryLoop, "outbox" | "attemptsWaiting">;
     readonly waits: Waits;
     readonly fanOuts: Pick<FanOutRunner, "size" | "oldestMs">;
     /** Reads the backlog of all nodes, at each scrape. */
     readonly readBacklog: () => Promise<DeliveryBacklog>;
   },
 ): void {
+  const { outbox } = loop;
+  metrics.gauge(
+    "ringback_attempts_waiting_for_loop",
+    "Attempts that wait for their project's turn of the event loop.",
+    () => loop.attemptsWaiting,
+  );
   metrics.measuredGauges(BACKLOG, async () => {
     const { overdue, oldestOverdueMs } = await readBacklog();
     return {

@@ -114,6 +114,11 @@ export class DeliveryLoop implements Service {
     });
   }
 
+  /** Attempts that wait for their project's turn of the event loop. */
+  get attemptsWaiting(): number {
+    return this.#beginnings.waiting;
+  }
+
   start(): Promise<void> {
     return this.#rounds.start();
   }

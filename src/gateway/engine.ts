@@ -335,7 +335,7 @@ export class Engine {
     const { database } = this.#options;
     registerPollingGauges(metrics, this.poller.watches);
     registerDeliveryGauges(metrics, {
-      outbox: this.delivery.loop.outbox,
+      loop: this.delivery.loop,
       fanOuts: this.#fanOuts,
       waits: this.waits,
       readBacklog: () =>

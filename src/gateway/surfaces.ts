@@ -79,6 +79,12 @@ function apiServices({ clock, log, metrics }: Runtime, options: SurfacesOptions)
   const proxies = createAddressGuard({ cidrs: config.trustedProxies, hostPorts: [] });
   const { callbackGuardOf, trustsCallback, resolver } = options;
   const callbackUrls = new CallbackUrlChecker(callbackGuardOf, trustsCallback, resolver);
+  const admission = new RequestAdmission(projects, clock, { crowd: engine.loopCrowd });
+  metrics.gauge(
+    "ringback_requests_waiting_for_loop",
+    "Requests that wait for their project's turn of the event loop.",
+    () => admission.requestsWaiting,
+  );
   return {
     database,
     acceptor: intake.acceptor,
@@ -101,7 +107,7 @@ function apiServices({ clock, log, metrics }: Runtime, options: SurfacesOptions)
     consumerClaims: waits.consumerClaims,
     apiKeys,
     refusedKeys,
-    admission: new RequestAdmission(projects, clock, { crowd: engine.loopCrowd }),
+    admission,
     isTrustedProxy: (address) => proxies.exemptsAddress(address),
     connections,
     providers,

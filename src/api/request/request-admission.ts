@@ -47,6 +47,11 @@ export class RequestAdmission {
     this.#rates = new RequestRates(limits, clock);
   }
 
+  /** Requests that wait for their project's turn of the event loop. */
+  get requestsWaiting(): number {
+    return this.#turns.waiting;
+  }
+
   /** Counts a request of the project, and gives its verdict once it may begin, or be refused. */
   admit(projectId: string): RateVerdict | Promise<RateVerdict> {
     const verdict = this.#rates.take(projectId);

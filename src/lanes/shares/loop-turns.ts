@@ -39,6 +39,11 @@ export class LoopTurns {
     this.#waiting = new Turns(options.resource);
   }
 
+  /** How much work waits for its turn. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /**
    * Begins work of the project: null when it may begin now, else its turn to wait for.
    * @param pieces as many as it is worth. It begins in any turn in which one may, and uses up the part of the others.

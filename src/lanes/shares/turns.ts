@@ -18,6 +18,11 @@ export class Turns<Member> {
     return this.#groups.size === 0;
   }
 
+  /** How many members wait in all groups. Looks at each group, so call it for display. */
+  get size(): number {
+    return this.#groups.values().reduce((sum, members) => sum + members.size, 0);
+  }
+
   /** The waiting groups, in the order of their turns. */
   get groups(): Iterable<string> {
     return this.#groups.keys();

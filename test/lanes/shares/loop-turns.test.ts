@@ -46,10 +46,12 @@ test("work that is worth several pieces uses up the part of as many, and begins 
 });
 
 test("only a few pieces of a flood begin before the first piece of another project", async () => {
-  const { begun, begin } = scene();
+  const { turns, begun, begin } = scene();
   const all = Array.from({ length: 1_000 }, () => begin("loud"));
   all.push(begin("quiet"), begin("quiet"));
+  expect(turns.waiting).toBe(1_002 - PER_TURN);
   await Promise.all(all);
+  expect(turns.waiting).toBe(0);
   expect(begun).toHaveLength(1_002);
   expect(begun.indexOf("quiet")).toBeLessThanOrEqual(PER_TURN + 1);
   expect(begun.lastIndexOf("quiet")).toBeLessThanOrEqual(PER_TURN + 3);
