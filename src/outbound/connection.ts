@@ -5,7 +5,8 @@ import type { AnswerTap } from "./exchange/answer-tap.ts";
 
 /** A connection to an origin, open or being opened. */
 export interface Connection {
-  readonly client: Client;
+  /** Null until its name is known. */
+  client: Client | null;
   readonly dial: Dial;
   readonly tap: AnswerTap;
   /** Null until it is open. */

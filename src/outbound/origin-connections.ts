@@ -29,6 +29,10 @@ export interface ConnectionTurns {
 
 interface OriginConnectionsOptions {
   readonly openClient: OpenClient;
+  /** False for an address, which nothing has to look up. */
+  readonly hasName: boolean;
+  /** Looks the name up: why nothing can be sent there, or null. Never rejects. */
+  readonly findNameProblem: () => Promise<Error | null>;
   readonly turns: ConnectionTurns;
   /** Whether a response of this origin has needed lenient reading, which then continues. */
   readonly leniency: { isNeeded(): boolean; need(): void };
@@ -144,7 +148,7 @@ export class OriginConnections implements ExchangeOwner {
     this.#idle.length = 0;
     this.#all.clear();
     for (const { dial } of connections) dial.abandon();
-    await Promise.all(connections.map(({ client }) => client.destroy()));
+    await Promise.all(connections.map(async ({ client }) => client?.destroy()));
   }
 
   onSettled(exchange: PooledExchange, reusable: boolean): void {
@@ -206,8 +210,27 @@ export class OriginConnections implements ExchangeOwner {
   #dispatch(exchange: PooledExchange, connection: Connection): void {
     exchange.connection = connection;
     this.#inFlight.add(exchange);
+    const { hasName } = this.#options;
+    if (connection.client === null && hasName) void this.#sendOnceResolved(exchange, connection);
+    else this.#send(exchange, connection);
+  }
+
+  /**
+   * Makes nothing of undici for a name that does not exist: that costs more than half of what the lookup does. The
+   * connector looks the name up again, which is known by then, and judges its addresses.
+   */
+  async #sendOnceResolved(exchange: PooledExchange, connection: Connection): Promise<void> {
+    connection.dial.stage = "looking_up";
+    const problem = await this.#options.findNameProblem();
+    // The exchange ended before the lookup did.
+    if (exchange.connection !== connection) return;
+    if (problem === null) this.#send(exchange, connection);
+    else exchange.onResponseError(null, problem);
+  }
+
+  #send(exchange: PooledExchange, connection: Connection): void {
     connection.tap.listen();
-    connection.client.dispatch(exchange.request, exchange);
+    this.#clientOf(connection).dispatch(exchange.request, exchange);
   }
 
   #take(): Connection | null {
@@ -227,18 +250,25 @@ export class OriginConnections implements ExchangeOwner {
     const dial = new Dial(() => this.#options.turns.release());
     const tap = new AnswerTap();
     const isLenient = this.#options.leniency.isNeeded();
+    const connection = { client: null, dial, tap, socket: null, used: false, isLenient };
+    this.#all.add(connection);
+    return connection;
+  }
+
+  #clientOf(connection: Connection): Client {
+    if (connection.client !== null) return connection.client;
+    const { dial, tap, isLenient } = connection;
     const client = this.#options.openClient(dial, (socket) => {
       if (isLenient) readLeniently(socket);
       tap.attach(socket);
       connection.socket = socket;
     });
-    const connection: Connection = { client, dial, tap, socket: null, used: false, isLenient };
     client.on("connect", () => {
       connection.used = false;
     });
     client.on("disconnect", () => this.#dropIfIdle(connection));
-    this.#all.add(connection);
-    return connection;
+    connection.client = client;
+    return client;
   }
 
   #release(connection: Connection, reusable: boolean): void {
@@ -276,7 +306,7 @@ export class OriginConnections implements ExchangeOwner {
     this.#all.delete(connection);
     // Later, because undici is in the middle of reporting on this client.
     queueMicrotask(() => {
-      void connection.client.destroy();
+      void connection.client?.destroy();
       connection.dial.abandon();
     });
   }

@@ -3,11 +3,16 @@ import type { RequestFailure } from "../core/request-failure.ts";
 import type { FairSemaphore } from "../lanes/shares/fair-semaphore.ts";
 import { SharedCache } from "../lanes/shares/shared-cache.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
-import { trustingGuard } from "./guard/address-guard.ts";
+import { knownAddresses, trustingGuard } from "./guard/address-guard.ts";
 import type { AddressGuard } from "./guard/address-guard.ts";
 import { destinationOf } from "./guard/destination.ts";
 import type { Destination } from "./guard/destination.ts";
-import { createGuardedConnector, telling } from "./guard/guarded-connector.ts";
+import {
+  type ConnectorFactory,
+  createGuardedConnector,
+  nameProblem,
+  telling,
+} from "./guard/guarded-connector.ts";
 import type { AddressLookup } from "./names/name-resolver.ts";
 import { type ConnectionTurns, type OpenClient, OriginConnections } from "./origin-connections.ts";
 import type { RelayedExchange, RelayedRequest, RelayReader } from "./exchange/relayed-exchange.ts";
@@ -166,10 +171,13 @@ export class RequestClient {
     const origins = isTrusted ? project.trusted : project.guarded;
     const lenientKey = `${projectId} ${origin}`;
     const guardOf = () => (isTrusted ? trustingGuard : this.#options.guardOf(projectId));
+    const { lookup } = this.#options;
     const connections = new OriginConnections(
       { clock: this.#clock },
       {
         openClient: this.#clientFactory(url, destination, { projectId, guardOf }),
+        hasName: knownAddresses(destination.host) === null,
+        findNameProblem: () => nameProblem(destination, guardOf(), lookup, projectId),
         leniency: {
           isNeeded: () => this.#lenientOrigins.has(lenientKey),
           need: () => this.#lenientOrigins.set(projectId, lenientKey, true),
@@ -213,24 +221,26 @@ export class RequestClient {
   ): OpenClient {
     const { connectTimeoutMs, keepAliveMs, responseHeadersBytesMax, lookup, opening } =
       this.#options;
-    const connect = createGuardedConnector(destination, {
-      ...of,
-      lookup,
-      opening,
-      timeoutMs: connectTimeoutMs,
-    });
-    const options: Client.Options = {
-      allowH2: false,
-      pipelining: 1,
-      keepAliveTimeout: keepAliveMs,
-      keepAliveMaxTimeout: keepAliveMs,
-      maxHeaderSize: responseHeadersBytesMax ?? RESPONSE_HEADERS_BYTES_MAX,
-      // One deadline covers the whole exchange.
-      headersTimeout: 0,
-      bodyTimeout: 0,
+    let connect: ConnectorFactory | null = null;
+    return (dial, onSocket) => {
+      connect ??= createGuardedConnector(destination, {
+        ...of,
+        lookup,
+        opening,
+        timeoutMs: connectTimeoutMs,
+      });
+      return new Client(url.origin, {
+        allowH2: false,
+        pipelining: 1,
+        keepAliveTimeout: keepAliveMs,
+        keepAliveMaxTimeout: keepAliveMs,
+        maxHeaderSize: responseHeadersBytesMax ?? RESPONSE_HEADERS_BYTES_MAX,
+        // One deadline covers the whole exchange.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        connect: telling(connect(dial), onSocket),
+      });
     };
-    return (dial, onSocket) =>
-      new Client(url.origin, { ...options, connect: telling(connect(dial), onSocket) });
   }
 
   /** Closes an idle connection: one of the project, otherwise of the project with the most. */

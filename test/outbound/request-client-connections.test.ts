@@ -1,7 +1,9 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { FairSemaphore } from "../../src/lanes/shares/fair-semaphore.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { get, openClient, post, PROJECT, serveHttp, serveTcp } from "./local-servers.ts";
 
 /** Answers everything. */
@@ -14,6 +16,17 @@ function turns(permitsMax: number, perProject: number): FairSemaphore {
     permitsPerProjectMax: () => perProject,
     waitingPerProjectMax: Infinity,
   });
+}
+
+/** The requests and connections that undici begins during the test, as they come. */
+function beginnings(): readonly string[] {
+  const begun: string[] = [];
+  const note = (_: unknown, name: string | symbol): void => void begun.push(String(name));
+  for (const channel of ["undici:request:create", "undici:client:beforeConnect"]) {
+    subscribe(channel, note);
+    onTestFinished(() => void unsubscribe(channel, note));
+  }
+  return begun;
 }
 
 const ANSWER = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -204,6 +217,47 @@ describe("origins that hang", () => {
     const client = openClient({ lookup: () => new Promise(() => undefined) });
     const outcome = await client.send(get("https://receiver.test", { timeoutMs: 200 }));
     expect(outcome).toMatchObject({ failure: { code: "dns_failed" } });
+  });
+
+  test("names that do not exist, or lead where nothing may go, cost their lookup and nothing of undici", async () => {
+    const begun = beginnings();
+    const permits = turns(1000, 1000);
+    const refused = openClient({
+      connections: permits,
+      lookup: () => Promise.resolve(["10.0.0.1"]),
+    });
+    const unknown = openClient({ connections: permits });
+    for (let index = 0; index < 20; index += 1) {
+      const origin = `https://host-${index}.invalid`;
+      expect(await unknown.send(post(origin))).toMatchObject({
+        failure: { code: "dns_not_found" },
+      });
+      expect(await refused.send(post(origin))).toMatchObject({
+        failure: { code: "address_refused" },
+      });
+    }
+    expect(begun).toEqual([]);
+    await vi.waitFor(() => expect(permits.heldBy(PROJECT)).toBe(0), { timeout: 60_000 });
+    expect([unknown.originCount, refused.originCount]).toEqual([0, 0]);
+    // The channels report what is sent.
+    const server = await answering();
+    await unknown.send(post(server.origin));
+    expect(begun).toEqual(["undici:request:create", "undici:client:beforeConnect"]);
+  });
+
+  test("a name that is found after its exchange has ended is not connected to", async () => {
+    const begun = beginnings();
+    const clock = new FakeClock();
+    const permits = turns(1000, 1000);
+    const found = Promise.withResolvers<readonly string[]>();
+    const client = openClient({ clock, connections: permits, lookup: () => found.promise });
+    const sent = client.send(get("https://receiver.test", { timeoutMs: 200 }));
+    clock.advance(10_000);
+    expect(await sent).toMatchObject({ failure: { code: "dns_failed" } });
+    found.resolve(["127.0.0.1"]);
+    await new Promise(setImmediate);
+    expect(begun).toEqual([]);
+    expect([permits.heldBy(PROJECT), client.originCount]).toEqual([0, 0]);
   });
 });
 

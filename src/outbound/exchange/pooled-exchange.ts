@@ -16,6 +16,8 @@ export interface PooledExchange extends Dispatcher.DispatchHandler, Slotted {
   /** Called periodically while the exchange is in flight. */
   check(nowMs: number, bytesPerSecondMin: number): void;
   fail(code: RequestFailureCode, message: string): void;
+  /** @param controller null when no connection could be made */
+  onResponseError(controller: Dispatcher.DispatchController | null, error: Error): void;
 }
 
 /**

@@ -29,6 +29,16 @@ async function guardedAddresses(
   return addresses;
 }
 
+/** Why nothing can be sent to a destination with a name, or null. Its name is known afterwards. */
+export function nameProblem(
+  destination: Destination,
+  guard: AddressGuard,
+  lookup: AddressLookup,
+  projectId: string,
+): Promise<Error | null> {
+  return guardedAddresses(destination, guard, lookup, projectId).then(() => null, asError);
+}
+
 function allowedOfKnown(
   known: readonly string[],
   destination: Destination,
@@ -56,7 +66,7 @@ interface GuardedConnectorOptions {
 }
 
 /** Makes the connector of one connection. */
-type ConnectorFactory = (dial: Dial) => buildConnector.connector;
+export type ConnectorFactory = (dial: Dial) => buildConnector.connector;
 
 /**
  * Connects to one destination, and only to addresses that the guard allows now: a name that was
