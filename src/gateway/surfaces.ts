@@ -12,6 +12,7 @@ import { createAddressGuard } from "../outbound/guard/address-guard.ts";
 import { CallbackUrlChecker, checkUpstreamUrl } from "../outbound/guard/callback-url.ts";
 import type { UrlCheck } from "../outbound/guard/url-check.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
+import { collectYoung, PassedBuffers } from "../runtime/process/heap.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { keyCheck } from "../sandbox/access.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
@@ -196,6 +197,7 @@ function buildVia(runtime: Runtime, options: SurfacesOptions, services: ApiServi
         }),
     },
     relay: (request, reader) => upstreamClient.relay(request, reader),
+    buffers: new PassedBuffers(collectYoung),
   });
 }
 

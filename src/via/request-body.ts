@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import type { Clock } from "../runtime/clock.ts";
+import type { PassedBuffers } from "../runtime/process/heap.ts";
 
 /**
  * The body of a client's request on its way upstream. It reads no faster than it is taken, and its end,
@@ -9,13 +10,15 @@ import type { Clock } from "../runtime/clock.ts";
  */
 export class RequestBody extends Readable {
   readonly #source: IncomingMessage;
+  readonly #buffers: Pick<PassedBuffers, "passed">;
   #begin: (() => void) | null;
   bytes = 0;
 
   /** @param begin called when the first byte is wanted */
-  constructor(source: IncomingMessage, begin: () => void) {
+  constructor(source: IncomingMessage, buffers: Pick<PassedBuffers, "passed">, begin: () => void) {
     super({ highWaterMark: 64 * 1024 });
     this.#source = source;
+    this.#buffers = buffers;
     this.#begin = begin;
   }
 
@@ -36,6 +39,7 @@ export class RequestBody extends Readable {
 
   readonly #take = (chunk: Buffer): void => {
     this.bytes += chunk.length;
+    this.#buffers.passed(chunk.length);
     if (!this.push(chunk)) this.#source.pause();
   };
 

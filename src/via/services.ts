@@ -8,6 +8,7 @@ import type {
   RelayedRequest,
   RelayReader,
 } from "../outbound/exchange/relayed-exchange.ts";
+import type { PassedBuffers } from "../runtime/process/heap.ts";
 import type { ProviderVersion } from "../providers/compile/provider.ts";
 import type { UpstreamAccess } from "../polling/upstream/access.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
@@ -72,6 +73,8 @@ export interface ViaServices {
   upstreamOf(connectionId: string): Upstream;
   readonly statuses: ObservedJobs;
   relay(request: RelayedRequest, reader: RelayReader): RelayedExchange | null;
+  /** Counts each part of a body, in both directions. */
+  readonly buffers: Pick<PassedBuffers, "passed">;
 }
 
 /** The jobs that are polled, for answering from their polls. */

@@ -264,7 +264,7 @@ export class Via {
     const arrived = arrivedBody(request);
     if (arrived !== null) visit.arrivedBytes = arrived.length;
     else if (hasBody(request)) {
-      visit.body = new RequestBody(request, () => {
+      visit.body = new RequestBody(request, this.#services.buffers, () => {
         if (request.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
       });
     }
@@ -321,7 +321,10 @@ export class Via {
         turn.answered(head);
         return looksAt(passage, request, head);
       },
-      received: (chunk) => turn.received(chunk),
+      received: (chunk) => {
+        turn.received(chunk);
+        this.#services.buffers.passed(chunk.length);
+      },
       look: (head, body) => this.#look(passage, request, visit, head, body),
       through: () => this.#linksThrough(passage, request),
       added: visit.servedFrom === null ? {} : { [SERVED_FROM_HEADER]: visit.servedFrom },

@@ -44,6 +44,7 @@ beforeAll(async () => {
       findLiveJobs: beyond,
     },
     relay: () => null,
+    buffers: { passed: beyond },
   });
   const server = createServer((request, response) => void via.handle(request, response));
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));

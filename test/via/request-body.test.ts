@@ -1,6 +1,7 @@
+import { once } from "node:events";
 import { connect } from "node:net";
 import { expect, test } from "vitest";
-import { arrivedBody } from "../../src/via/request-body.ts";
+import { arrivedBody, RequestBody } from "../../src/via/request-body.ts";
 import { RawServer } from "../support/raw-server.ts";
 
 test("a small body that arrives with its head is taken at once, and the connection serves the next request", async (context) => {
@@ -21,4 +22,23 @@ test("a small body that arrives with its head is taken at once, and the connecti
     await answered.promise;
   }
   expect(taken).toEqual(["first", "second"]);
+});
+
+test("every part of a body that streams is counted as a buffer that was passed on", async (context) => {
+  const parts: number[] = [];
+  const server = new RawServer(async (request, response) => {
+    const body = new RequestBody(
+      request,
+      { passed: (bytes) => parts.push(bytes) },
+      () => undefined,
+    );
+    body.resume();
+    await once(body, "end");
+    response.end();
+  });
+  await server.open();
+  context.onTestFinished(() => server.close());
+  const sent = await fetch(server.origin, { method: "POST", body: "x".repeat(300_000) });
+  expect(sent.status).toBe(200);
+  expect(parts.reduce((sum, bytes) => sum + bytes, 0)).toBe(300_000);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { HeapAtRest } from "../../../src/runtime/process/heap.ts";
+import { HeapAtRest, PassedBuffers } from "../../../src/runtime/process/heap.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { testRuntime } from "../../support/runtime.ts";
 
@@ -57,4 +57,15 @@ test("a heap that is large for what it holds is left alone", async () => {
   await clock.advanceSettling(LOOK_MS);
   expect(state.shrunk).toBe(0);
   await heap.stop();
+});
+
+test("buffers that were passed on are collected once 16 MiB of them have passed, and not for small ones each", () => {
+  let collected = 0;
+  const buffers = new PassedBuffers(() => (collected += 1));
+  for (let part = 0; part < 255; part += 1) buffers.passed(MIB / 16);
+  expect(collected).toBe(0);
+  buffers.passed(MIB / 16);
+  expect(collected).toBe(1);
+  for (let part = 0; part < 3 * 256; part += 1) buffers.passed(MIB / 16);
+  expect(collected).toBe(4);
 });
