@@ -70,6 +70,7 @@ export class HeapAtRest extends Repeater {
   }
 }
 
+/** Buffers that may pass before young garbage is collected: often enough for memory, seldom enough for CPU. */
 const PASSED_BYTES_MAX = 16 * 2 ** 20;
 
 /**
