@@ -8,6 +8,11 @@ import { RequestRates, type RateVerdict } from "./request-rates.ts";
 
 /** Requests that begin in one turn of the event loop; each takes some 50 µs. */
 const BEGUN_PER_TURN_MAX = 16;
+/**
+ * Requests of each project in a millisecond, however busy the event loop is: 250 a second take about a hundredth of it.
+ * Turns of a busy loop may be long, and one request in each would be a few dozen a second.
+ */
+const BEGUN_EACH_PER_MS = 0.25;
 /** How long a refusal is held back: a client that waits for it sends no more than four a second. */
 const REFUSAL_HELD_MS = 250;
 /** Refusals held back at once; of one project or address as many as are left to others. */
@@ -42,6 +47,7 @@ export class RequestAdmission {
     this.#turns = new LoopTurns({
       resource: "requests",
       begunPerTurnMax: BEGUN_PER_TURN_MAX,
+      guaranteedPerMs: BEGUN_EACH_PER_MS,
       crowd: options.crowd,
     });
     this.#rates = new RequestRates(limits, clock);

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RequestAdmission } from "../../../src/api/request/request-admission.ts";
+import { LoopCrowd } from "../../../src/lanes/shares/loop-crowd.ts";
 import { checkedApp } from "../../support/checked-app.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { TestLimits } from "../../support/project-limits.ts";
@@ -78,6 +79,26 @@ describe("a refusal", () => {
     expect(heard).toHaveLength(3);
   });
 });
+
+test.each([4, 20, 32])(
+  "on a loop without idle time, whose turns take %d ms, each project may begin 250 requests a second",
+  (turnMs) => {
+    let stepMs = turnMs;
+    let nowMs = 0;
+    const crowd = new LoopCrowd({ nowMs: () => (nowMs += stepMs), idleMs: () => 0 });
+    const admission = new RequestAdmission(new TestLimits(), new FakeClock(), { crowd });
+    crowd.note("loud");
+    crowd.note("quiet");
+    for (let turn = 0; turn < 10; turn += 1) crowd.decide(0);
+    // No decision follows, so the part stays.
+    stepMs = 0;
+    for (let request = 0; request < 100; request += 1) void admission.admit("loud");
+    const begun = Array.from({ length: 100 }, () => admission.admit("quiet")).filter(
+      (verdict) => !(verdict instanceof Promise),
+    );
+    expect((begun.length * 1000) / turnMs).toBe(250);
+  },
+);
 
 describe("requests at the same time", () => {
   let api: ApiFixture;
