@@ -194,7 +194,7 @@ export const PROBLEMS = {
   too_many_refused_keys: {
     status: 429,
     title: "Too many refused API keys",
-    help: "This address has sent too many invalid API keys. Correct the key and wait for the time in `Retry-After`; valid keys still work.",
+    help: "This address has sent too many requests without a valid API key. Correct the key and wait for the time in `Retry-After`; valid keys still work.",
   },
   too_many_tests: {
     status: 429,

@@ -96,6 +96,26 @@ describe("an address that sends many refused keys", () => {
     await api.apiKeys.stop();
   });
 
+  it.each([
+    ["without a key", {}],
+    ["with another kind of key", { authorization: "Basic cmI6MTIzNA==" }],
+  ])("an address that sends many requests %s is told to wait as well", async (_, headers) => {
+    const source = { incoming: { socket: { remoteAddress: "203.0.113.3" } } };
+    const ask = async () => api.app.request(PATH, { headers }, source);
+    const responses = await Promise.all(Array.from({ length: GUESSES }, ask));
+    expect(
+      countOf(
+        responses.map(({ status }) => status),
+        401,
+      ),
+    ).toBe(GUESSES);
+    const refused = await ask();
+    expect(refused.status).toBe(429);
+    expect(await problemOf(refused)).toMatchObject({ code: "too_many_refused_keys" });
+    const key = await api.addKey(["admin"]);
+    expect((await askFrom("203.0.113.3", key)).status).toBe(200);
+  });
+
   it("an address that sends many refused keys may be a whole IPv6 network, and the one behind the operator's proxy", async () => {
     const guesses = Array.from({ length: GUESSES }, newGuess);
     const network = guesses.map((key, n) => askFrom(`2001:db8::${n.toString(16)}`, key));

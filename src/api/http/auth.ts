@@ -60,8 +60,9 @@ export class Authenticator {
   ): Outcome<Caller> | Promise<Outcome<Caller>> {
     const key = bearerToken(header);
     if (key === null) {
-      this.#services.metrics.authenticationFailures.add(header === null ? "missing" : "malformed");
-      return header === null ? MISSING : MALFORMED;
+      return header === null
+        ? this.#refuse("missing", client, MISSING)
+        : this.#refuse("malformed", client, MALFORMED);
     }
     return this.authenticateKey(key, client);
   }
@@ -130,10 +131,15 @@ export class Authenticator {
     return { ok: true, value: { keyId, keyHash, projectId, scopes } };
   }
 
-  #refuse(failure: AuthenticationFailure, { address }: ClientAddress): Refusal {
+  /** Counts what is refused by address, whether a key was sent or not: both cost the same. */
+  #refuse(
+    failure: AuthenticationFailure,
+    { address }: ClientAddress,
+    refusal: Refusal = UNKNOWN,
+  ): Refusal {
     const waitMs = this.#services.refusedKeys.refuse(address);
     this.#services.metrics.authenticationFailures.add(waitMs === 0 ? failure : "limited");
-    return waitMs === 0 ? UNKNOWN : tooManyRefused(waitMs);
+    return waitMs === 0 ? refusal : tooManyRefused(waitMs);
   }
 
   #tooManyLookups(): Refusal {
@@ -145,7 +151,7 @@ export class Authenticator {
 export function tooManyRefused(waitMs: number): Refusal {
   return refused(
     "too_many_refused_keys",
-    "Too many API keys from this address were refused; correct the key, then try again. " +
+    "Too many requests of this address had no valid API key; correct it, then try again. " +
       "Valid keys still work.",
     { headers: { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) } },
   );
