@@ -325,6 +325,20 @@ const WORDS: readonly UpstreamCase[] = [
     forS: 1,
     says: /unknown status "DUN "/,
   },
+  ...[
+    { title: "a zero-width space", status: "done\u200B", says: /status "done\\u200b"/ },
+    { title: "a soft hyphen", status: "done\u00AD", says: /status "done\\u00ad"/ },
+    { title: "a delete character", status: "done\u007F", says: /status "done\\u007f"/ },
+    { title: "a wide blank", status: "done\u3000now", says: /status "done\\u3000now"/ },
+    { title: "a NUL", status: "done\0", says: /status "done\u2400"/ },
+  ].map(({ title, status, says }) => ({
+    title: `${title} in an unknown status is shown`,
+    sources: [],
+    definition: {},
+    answers: { [J]: [{ body: { status } }] },
+    forS: 1,
+    says,
+  })),
   {
     title: "the condition of a Kubernetes Job that counts says why it failed",
     sources: ["aquasecurity/trivy-kubernetes#403", "sikalabs/slu#423"],

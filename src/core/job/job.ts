@@ -1,3 +1,4 @@
+import { quoteVisibly } from "../printable.ts";
 import {
   type Absence,
   afterAbsence,
@@ -292,6 +293,6 @@ function warningOf({ unknownStatus, waitNote }: Running): string | null {
   if (unknownStatus === null) {
     return waitNote === undefined ? null : `The upstream asks to be left alone (${waitNote}).`;
   }
-  // As JSON, so that blanks and line breaks can be seen.
-  return `The upstream answered with the unknown status ${JSON.stringify(unknownStatus)}; taken as still running.`;
+  // Two statuses that look alike may differ by a character without a width.
+  return `The upstream answered with the unknown status ${quoteVisibly(unknownStatus)}; taken as still running.`;
 }

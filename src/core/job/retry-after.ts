@@ -12,6 +12,9 @@ const NUMBER = /^(?:\d+\.?\d*|\.\d+)$/;
 // RFC 9110 5.6.7: one preferred form and two obsolete ones that must be understood; and RFC 3339,
 // which some put into reset headers. Date.parse alone would read "5 apples" as a date.
 const IMF_FIXDATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+// Mail libraries write the date of RFC 5322, which has other zones; curl and browsers read it.
+const MAIL_DATE = /^(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2}$/;
+const MAIL_ZONE = / (?:[+-]\d{4}|UTC?|GMT|Z|[ECMP][SD]T)$/;
 const RFC_850_DATE = /^[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT$/;
 const ASCTIME_DATE = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/;
 const RFC_3339_DATE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
@@ -66,8 +69,8 @@ interface Reading {
 }
 
 /**
- * How long an HTTP answer asks to be left alone, or null when it doesn't say: `retry-after-ms`, then
- * `Retry-After`, then the reset headers. Each may be a number (from now, or from 1970 in seconds to
+ * How long an HTTP answer asks to be left alone, or null when it doesn't say: `retry-after-ms` or
+ * Azure's `x-ms-retry-after-ms`, then `Retry-After`, then the reset headers. Each may be a number (from now, or from 1970 in seconds to
  * nanoseconds), a duration such as `6m0s`, a date, or, of RateLimit, a structured field. A reset
  * header counts only where its `…-remaining` does not say that requests are left. Values that can't
  * be understood count as absent, waits of more than a week too, and others are cut to `maxMs`.
@@ -78,8 +81,10 @@ export function readRetryAfter(
   { resetHeaders = null, maxMs = BELIEVED_WAIT_MS_MAX }: WaitOptions = {},
 ): AskedWait | null {
   const reading = readingOf(headers, nowMs, maxMs);
+  const milliseconds = (value: string): number | null => parseCount(value, 1, reading);
   let asked =
-    find(headers, "retry-after-ms", (value) => parseCount(value, 1, reading), reading) ??
+    find(headers, "retry-after-ms", milliseconds, reading) ??
+    find(headers, "x-ms-retry-after-ms", milliseconds, reading) ??
     find(headers, "retry-after", (value) => parseDelay(value, reading), reading);
   if (isBelieved(asked) || resetHeaders === null) return asked;
   for (const name of [...resetHeaders, ...STANDARD_RESET_HEADERS]) {
@@ -148,7 +153,7 @@ function find(
     }
     const ms = clampMs(parsed, maxMs);
     // Reset headers hold seconds or milliseconds since 1970 as often as not.
-    const isOdd = parsed > maxMs || Number(one) >= (name.startsWith("retry-after") ? 1e9 : 1e15);
+    const isOdd = parsed > maxMs || Number(one) >= (name.includes("retry-after") ? 1e9 : 1e15);
     return { ms, note: isOdd ? `${name}: ${shown(one)}, taken as ${ms / 1000} s` : null };
   }
   return unbelieved;
@@ -222,11 +227,18 @@ function parseRateLimit(value: string): number | null {
 
 /** Epoch milliseconds, or null. */
 function parseDate(value: string): number | null {
-  const isDate = IMF_FIXDATE.test(value) || RFC_850_DATE.test(value) || RFC_3339_DATE.test(value);
-  // The only form without a zone; it means GMT, where Date.parse would take local time.
-  const zoned = ASCTIME_DATE.test(value) ? `${value} GMT` : isDate ? value : null;
+  const zoned = zonedDate(value);
   const at = zoned === null ? Number.NaN : Date.parse(zoned);
   return Number.isNaN(at) ? null : at;
+}
+
+/** The date with its zone; null for other texts. */
+function zonedDate(value: string): string | null {
+  if (IMF_FIXDATE.test(value) || RFC_850_DATE.test(value) || RFC_3339_DATE.test(value))
+    return value;
+  // Without a zone it means GMT, where Date.parse would take local time.
+  if (ASCTIME_DATE.test(value) || MAIL_DATE.test(value)) return `${value} GMT`;
+  return MAIL_DATE.test(value.replace(MAIL_ZONE, "")) ? value : null;
 }
 
 function clampMs(ms: number, maxMs: number): number {

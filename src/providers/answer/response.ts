@@ -278,7 +278,8 @@ export function readWord(
   if (line === null || body.kind === "unreadable") return line;
   const value = firstPresent(body.json, places)?.value;
   if (typeof value !== "string" || value.length > charactersMax) return line;
-  return value.replaceAll("\0", "").toWellFormed();
+  // Postgres stores no NUL, and a word without its NUL would look like the one that is known.
+  return value.replaceAll("\0", "\u2400").toWellFormed();
 }
 
 /**
