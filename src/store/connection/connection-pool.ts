@@ -114,6 +114,14 @@ export class ConnectionPool {
     this.#openForWaiters();
   }
 
+  /** Ends connections that are idle since this monotonic time or longer. */
+  endIdleSince(time: number): void {
+    for (const connection of this.#idle) {
+      const life = this.#lives.get(connection);
+      if (life !== undefined && life.idleSince <= time) this.#end(connection);
+    }
+  }
+
   /** Refuses claims, lets calls end for at most `timeoutMs`, then ends all connections. */
   async close(timeoutMs: number): Promise<void> {
     this.#closed = true;

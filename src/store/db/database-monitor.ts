@@ -4,7 +4,7 @@ import type { Runtime, Service } from "../../runtime/runtime.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { PooledDatabase } from "./database.ts";
 import type { ProbeFinding } from "./database-health.ts";
-import type { CallInProgress } from "./silent-calls.ts";
+import type { SilentCall } from "./silent-calls.ts";
 import { arrayLiteral } from "../sql/statement.ts";
 import { DatabaseTimeoutError, errorCodes } from "./errors.ts";
 
@@ -102,7 +102,7 @@ export class DatabaseMonitor implements Service {
     await this.#probe(silent);
   }
 
-  async #probe(silent: readonly CallInProgress[]): Promise<void> {
+  async #probe(silent: readonly SilentCall[]): Promise<void> {
     const { health } = this.#database;
     const finding = await this.#find();
     health.probed(finding);
@@ -119,13 +119,13 @@ export class DatabaseMonitor implements Service {
    * Ends connections that died without a FIN or RST while a call waits for an answer: nothing is received,
    * and the server is not at work for it.
    */
-  async #endDead(calls: readonly CallInProgress[]): Promise<void> {
+  async #endDead(calls: readonly SilentCall[]): Promise<void> {
     const serverStartedAt = this.#connection?.backend?.serverStartedAt;
     const silent = calls.filter(
-      ({ connection }) => connection.backend?.serverStartedAt === serverStartedAt,
+      ({ call }) => call.connection.backend?.serverStartedAt === serverStartedAt,
     );
     if (silent.length === 0) return;
-    const pids = silent.map(({ connection }) => connection.backend?.pid ?? 0);
+    const pids = silent.map(({ call }) => call.connection.backend?.pid ?? 0);
     try {
       const rows = await this.#ask<{ pid: number }>(AT_REST, [arrayLiteral(pids)]);
       const atRest = new Set(rows.map(({ pid }) => pid));

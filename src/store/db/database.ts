@@ -8,7 +8,7 @@ import { type CallBounds, startupParameters } from "./call-bounds.ts";
 import type { Connection, Sql, TransactionSql } from "../connection/connection.ts";
 import { ConnectionPool } from "../connection/connection-pool.ts";
 import { DatabaseHealth } from "./database-health.ts";
-import { type CallInProgress, SilentCalls } from "./silent-calls.ts";
+import { type SilentCall, SilentCalls } from "./silent-calls.ts";
 import { readDatabaseUrl, redactUrl } from "../connection/database-url.ts";
 import type { DatabaseAddress } from "../connection/database-url.ts";
 import {
@@ -252,17 +252,20 @@ export class PooledDatabase implements Database {
    * Calls that wait for a connection on which nothing was received for long, for regular looks. None behind
    * a pooler, where a connection has no server process of its own.
    */
-  silentCalls(): readonly CallInProgress[] {
+  silentCalls(): readonly SilentCall[] {
     return this.boundsEveryCall ? [] : this.#silentCalls.look(this.#calls.inProgress);
   }
 
-  /** Ends connections on which nothing was received since the look, since the server is not at work for them. */
-  endSilent(calls: readonly CallInProgress[]): void {
-    const dead = calls.filter((call) => this.#silentCalls.isStillSilent(call));
+  /**
+   * Ends connections on which nothing was received since the look, since the server is not at work for them. Idle
+   * ones that have answered nothing since then may have died with them, and end too.
+   */
+  endSilent(silent: readonly SilentCall[]): void {
+    const dead = silent.filter((call) => this.#silentCalls.isStillSilent(call));
     if (dead.length === 0) return;
-    for (const { connection } of dead) connection.destroy();
+    for (const { call } of dead) call.connection.destroy();
     this.#options.log.warn({ unanswered: dead.length }, "database connections replaced");
-    this.#pool.replaceAll();
+    this.#pool.endIdleSince(Math.max(...dead.map(({ since }) => since)));
   }
 
   /** Opens a separate connection for probes, which waits for no other call. Close it. */

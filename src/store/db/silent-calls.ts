@@ -14,6 +14,12 @@ export interface CallInProgress {
   readonly sentBefore: number;
 }
 
+/** A call on whose connection nothing was received since this monotonic time. */
+export interface SilentCall {
+  readonly call: CallInProgress;
+  readonly since: number;
+}
+
 /** How much was received on the connection of a call, and since when it is no more. */
 interface Silence {
   readonly bytes: number;
@@ -33,9 +39,9 @@ export class SilentCalls {
   }
 
   /** @param calls all that are in progress; silence is counted from one look to the next */
-  look(calls: Iterable<CallInProgress>): readonly CallInProgress[] {
+  look(calls: Iterable<CallInProgress>): readonly SilentCall[] {
     const now = this.#clock.monotonic();
-    const silent: CallInProgress[] = [];
+    const silent: SilentCall[] = [];
     const seen = new Map<CallInProgress, Silence>();
     for (const call of calls) {
       const { connection, sentBefore } = call;
@@ -44,14 +50,14 @@ export class SilentCalls {
       const sent = connection.bytesSent - sentBefore;
       const since = before?.bytes === bytes ? before.since : now;
       seen.set(call, { bytes, since });
-      if (now - since >= SILENT_FOR_MS && sent <= SENT_BYTES_MAX) silent.push(call);
+      if (now - since >= SILENT_FOR_MS && sent <= SENT_BYTES_MAX) silent.push({ call, since });
     }
     this.#seen = seen;
     return silent;
   }
 
   /** True while nothing more was received since the last look. */
-  isStillSilent(call: CallInProgress): boolean {
+  isStillSilent({ call }: SilentCall): boolean {
     return this.#seen.get(call)?.bytes === call.connection.bytesReceived;
   }
 }

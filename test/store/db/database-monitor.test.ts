@@ -128,6 +128,43 @@ test.each([
   },
 );
 
+/** The server processes of this many connections, all in use at the same time. */
+const pids = (count: number): Promise<number[]> =>
+  Promise.all(
+    Array.from({ length: count }, () =>
+      database.run("pid", async (sql) => {
+        const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+        return row?.pid ?? 0;
+      }),
+    ),
+  );
+
+test.each([
+  { other: "has answered since", isUsed: true },
+  { other: "may have died with it", isUsed: false },
+])(
+  "when a connection died silently, an idle one that $other is kept: $isUsed",
+  async ({ isUsed }) => {
+    await database.openConnections();
+    await becomesProbed("ok");
+    const [, second] = await pids(2);
+    proxy.freezeFirst("all");
+    let hasFailed = false;
+    const hung = database.run("hung", (sql) => sql`select 1`).catch(() => (hasFailed = true));
+    await vi.waitFor(
+      async () => {
+        await clock.advanceSettling(1_000);
+        if (isUsed) expect(await pids(1)).toEqual([second]);
+        expect(hasFailed).toBe(true);
+      },
+      { timeout: 60_000, interval: 500 },
+    );
+    await hung;
+    const [next] = await pids(1);
+    expect(next === second).toBe(isUsed);
+  },
+);
+
 test("a call that the server is at work for is left alone, however long it takes", async () => {
   await becomesProbed("ok");
   const admin = postgres(server.url, { max: 1 });

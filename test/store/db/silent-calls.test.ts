@@ -21,9 +21,11 @@ test("a call is silent once nothing was received for 2 s, counted from the first
   expect(lookAfter(1)).toBe(0);
   expect(lookAfter(1_999)).toBe(0);
   expect(lookAfter(1)).toBe(1);
-  expect(silentCalls.isStillSilent(call)).toBe(true);
+  const silent = { call, since: 2_000 };
+  expect(silentCalls.look([call])).toEqual([silent]);
+  expect(silentCalls.isStillSilent(silent)).toBe(true);
   bytes.bytesReceived = 12;
-  expect(silentCalls.isStillSilent(call)).toBe(false);
+  expect(silentCalls.isStillSilent(silent)).toBe(false);
 });
 
 test("a call that has sent much may still be on its way, so it is left to its limits", () => {
@@ -33,7 +35,7 @@ test("a call that has sent much may still be on its way, so it is left to its li
   const little = callWith({ bytesReceived: 10, bytesSent: 4_000 });
   silentCalls.look([much, little]);
   clock.advance(2_000);
-  expect(silentCalls.look([much, little])).toEqual([little]);
+  expect(silentCalls.look([much, little])).toEqual([{ call: little, since: 0 }]);
 });
 
 test("calls that have ended are forgotten", () => {
@@ -44,5 +46,6 @@ test("calls that have ended are forgotten", () => {
   silentCalls.look([]);
   clock.advance(2_000);
   expect(silentCalls.look([call])).toEqual([]);
-  expect(silentCalls.isStillSilent(callWith({ bytesReceived: 10, bytesSent: 100 }))).toBe(false);
+  const unknown = callWith({ bytesReceived: 10, bytesSent: 100 });
+  expect(silentCalls.isStillSilent({ call: unknown, since: 0 })).toBe(false);
 });
