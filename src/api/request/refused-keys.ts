@@ -18,7 +18,7 @@ interface Refusals {
 }
 
 /**
- * Counts refused API keys by the address that sent them, and limits them: beyond the limit an
+ * Counts requests without a valid API key by the address that sent them, and limits them: beyond the limit an
  * address gets 429. An IPv6 /64 counts as one address. Keys are checked first, so that valid keys
  * never meet this limit. Logs totals, at most once a minute for each address.
  */
@@ -45,14 +45,14 @@ export class RefusedKeys implements Service {
     return Promise.resolve();
   }
 
-  /** True when the address has sent so many refused keys that it must wait. */
+  /** True when the address has sent so many requests without a valid key that it must wait. */
   isLimited(address: string): boolean {
     const refusals = this.#addresses.get(addressGroup(address));
     return refusals !== undefined && !refusals.bucket.has(this.#clock.monotonic());
   }
 
   /**
-   * Counts a refused key.
+   * Counts a request without a valid key.
    * @returns after how many milliseconds the address may send another one; 0 while it is within the
    *   limit
    */
