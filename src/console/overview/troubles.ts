@@ -7,6 +7,7 @@ import type {
   OperationalEvent,
   Stats,
 } from "../../api/models.ts";
+import { quoteVisibly } from "../../core/printable.ts";
 import type { PageRequest } from "../http/page.ts";
 import { badge, status, words } from "../view/badge.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
@@ -155,8 +156,8 @@ function troubleOfUnknownStatus({ data }: OperationalEvent): Trouble {
   return {
     badge: badge("unknown status", "warn"),
     text: html`Provider <strong>${text("provider")}</strong> answered the status
-      <code>${text("status")}</code>, which its definition does not know: such jobs count as
-      running. Try the definition on the job, and add the status to it.`,
+      <code>${quoteVisibly(text("status"))}</code>, which its definition does not know: such jobs
+      count as running. Try the definition on the job, and add the status to it.`,
     path: `providers/${encodeURIComponent(text("provider"))}/try?${new URLSearchParams({ kind: "job", job: text("job_id") }).toString()}`,
     rank: 5,
   };

@@ -17,7 +17,9 @@ const MAIL_DATE = /^(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:
 const MAIL_ZONE = / (?:[+-]\d{4}|UTC?|GMT|Z|[ECMP][SD]T)$/;
 const RFC_850_DATE = /^[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT$/;
 const ASCTIME_DATE = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/;
-const RFC_3339_DATE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
+// Also as Python and Ruby write it by default: with a blank, and with or without a zone.
+const RFC_3339_DATE =
+  /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2}(?:\.\d+)?) ?(?:[Zz]|UTC|([+-]\d{2}):?(\d{2}))?$/;
 
 // A count from 1970 is told from a count from now by its size: no real wait is as long as 31 years
 // (or, in milliseconds, 11 days), and no date in seconds is as late as the year 33658.
@@ -70,10 +72,11 @@ interface Reading {
 
 /**
  * How long an HTTP answer asks to be left alone, or null when it doesn't say: `retry-after-ms` or
- * Azure's `x-ms-retry-after-ms`, then `Retry-After`, then the reset headers. Each may be a number (from now, or from 1970 in seconds to
- * nanoseconds), a duration such as `6m0s`, a date, or, of RateLimit, a structured field. A reset
- * header counts only where its `…-remaining` does not say that requests are left. Values that can't
- * be understood count as absent, waits of more than a week too, and others are cut to `maxMs`.
+ * Azure's `x-ms-retry-after-ms`, then `Retry-After`, then the reset headers. Each may be a number
+ * (from now, or from 1970 in seconds to nanoseconds), a duration such as `6m0s`, a date, or, of
+ * RateLimit, a structured field; in quotes, or several with commas between them. A reset header
+ * counts only where its `…-remaining` does not say that requests are left. Values that can't be
+ * understood count as absent, waits of more than a week too, and others are cut to `maxMs`.
  */
 export function readRetryAfter(
   headers: HeaderValues,
@@ -145,7 +148,7 @@ function find(
   const values: readonly string[] = typeof value === "string" ? [value] : value;
   let unbelieved: AskedWait | null = null;
   for (const one of values) {
-    const parsed = parse(one.trim());
+    const parsed = parseLoosely(one.trim(), parse);
     if (parsed === null) continue;
     if (!isMeant(parsed, reading)) {
       unbelieved ??= { ms: null, note: `${name}: ${shown(one)}, which can't be meant` };
@@ -153,10 +156,26 @@ function find(
     }
     const ms = clampMs(parsed, maxMs);
     // Reset headers hold seconds or milliseconds since 1970 as often as not.
-    const isOdd = parsed > maxMs || Number(one) >= (name.includes("retry-after") ? 1e9 : 1e15);
+    const isOdd =
+      parsed > maxMs ||
+      Number(one.replaceAll('"', "")) >= (name.includes("retry-after") ? 1e9 : 1e15);
     return { ms, note: isOdd ? `${name}: ${shown(one)}, taken as ${ms / 1000} s` : null };
   }
   return unbelieved;
+}
+
+const QUOTED = /^"(.*)"$/;
+const JOINED = /,\s+/;
+
+/** A value may be in quotes, and some join the values of a header that is sent twice. */
+function parseLoosely(value: string, parse: (value: string) => number | null): number | null {
+  const whole = parse(value.replace(QUOTED, "$1"));
+  if (whole !== null || value.includes("=")) return whole;
+  for (const part of value.split(JOINED)) {
+    const ms = parse(part.replace(QUOTED, "$1"));
+    if (ms !== null) return ms;
+  }
+  return null;
 }
 
 function isMeant(ms: number, { meantMsMax = MEANT_WAIT_MS_MAX }: Reading): boolean {
@@ -169,7 +188,7 @@ function shown(value: string): string {
 
 /** Whether the header beside a reset header says that this limit is not the one that was met. */
 function hasRequestsLeft(headers: HeaderValues, resetHeader: string): boolean {
-  const remaining = headers[resetHeader.replace("reset", "remaining")];
+  const remaining = headers[resetHeader.replace(/reset(?:-after)?/, "remaining")];
   return resetHeader.includes("reset") && typeof remaining === "string" && Number(remaining) > 0;
 }
 
@@ -234,9 +253,11 @@ function parseDate(value: string): number | null {
 
 /** The date with its zone; null for other texts. */
 function zonedDate(value: string): string | null {
-  if (IMF_FIXDATE.test(value) || RFC_850_DATE.test(value) || RFC_3339_DATE.test(value))
-    return value;
-  // Without a zone it means GMT, where Date.parse would take local time.
+  if (IMF_FIXDATE.test(value) || RFC_850_DATE.test(value)) return value;
+  // Without a zone they mean GMT, where Date.parse would take local time.
+  const [, day, time, hours, minutes] = RFC_3339_DATE.exec(value) ?? [];
+  if (day !== undefined)
+    return `${day}T${time}${hours === undefined ? "Z" : `${hours}:${minutes}`}`;
   if (ASCTIME_DATE.test(value) || MAIL_DATE.test(value)) return `${value} GMT`;
   return MAIL_DATE.test(value.replace(MAIL_ZONE, "")) ? value : null;
 }

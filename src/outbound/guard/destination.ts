@@ -39,16 +39,26 @@ export function addressRefusal(
   if (range === null) return exemptionNeeded(destination);
   // The address itself is not shown: the answer of a private resolver is confidential.
   const subject = isIP(host) === 0 ? `${host} resolves to` : `${host} is`;
-  return `${subject} an address that is not public (${range})`;
+  return `${subject} an address that is not public (${range}); ${howToAllow(destination)}`;
+}
+
+/** The entry is made of the caller's own URL, so it tells nothing new. */
+function howToAllow({ host, port }: Destination): string {
+  const entry = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+  return `to allow it, the operator adds ${entry} to RINGBACK_EGRESS_ALLOW`;
 }
 
 /** Why the destination needs an exemption, whatever its address is, or null. */
-export function exemptionNeeded({ protocol, host, port }: Destination): string | null {
+export function exemptionNeeded(destination: Destination): string | null {
+  const problem = problemOf(destination);
+  return problem === null ? null : `${problem}; ${howToAllow(destination)}`;
+}
+
+function problemOf({ protocol, host, port }: Destination): string | null {
   if (isIP(host) === 0 && LOCAL_NAME.test(host)) {
     return `${host} is a name of a private network; use a name that the public DNS knows`;
   }
-  if (protocol === "http:")
-    return "use https; http is only for hosts that RINGBACK_EGRESS_ALLOW lists";
+  if (protocol === "http:") return "http is not allowed; use https";
   if (port < UNPRIVILEGED_PORT_MIN && !WELL_KNOWN_PORTS_ALLOWED.has(port)) {
     return `port ${port} is not allowed; use 443, 80 or a port from ${UNPRIVILEGED_PORT_MIN} up`;
   }

@@ -1,4 +1,5 @@
 import { sliceRawJson } from "../../core/json/raw-json.ts";
+import { quoteVisibly } from "../../core/printable.ts";
 import type { HeaderOrPlace, Places } from "../compile/answers.ts";
 import type { CompiledRule, RuleDecision, RuleFailure } from "../compile/rules.ts";
 import { cleanLine, findError } from "../answer/error-text.ts";
@@ -204,10 +205,7 @@ function inWords(
     const test = rule.headers[failure.header];
     const name = test?.name ?? "";
     const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
-    const is =
-      value === undefined
-        ? "is not there"
-        : `is ${cleanLine(JSON.stringify(value), SHOWN_CHARACTERS_MAX)}`;
+    const is = value === undefined ? "is not there" : `is ${shownHeader(value)}`;
     return `the header ${name} must be ${wanted(test ?? {})}, and ${is}`;
   }
   const condition = rule.all[failure.condition];
@@ -243,5 +241,17 @@ function shown(body: BodyReading, pointer: string): string {
   const value = valueAt(body.json, tokens);
   if (value === undefined || !body.steps.scan(body.text.length)) return "is not there";
   if (!isPresent(value)) return "is null";
+  // A text that looks like the wanted one may differ by a character without a width.
+  if (typeof value === "string") return `is ${shownText(value)}`;
   return `is ${cleanLine(sliceRawJson(body.text, tokens) ?? "", SHOWN_CHARACTERS_MAX)}`;
+}
+
+function shownHeader(value: string | readonly string[]): string {
+  return typeof value === "string"
+    ? shownText(value)
+    : cleanLine(JSON.stringify(value), SHOWN_CHARACTERS_MAX);
+}
+
+function shownText(value: string): string {
+  return quoteVisibly(value.slice(0, SHOWN_CHARACTERS_MAX));
 }

@@ -37,6 +37,18 @@ describe("a wait that an answer asks for", () => {
     ["a date in a named zone", { "retry-after": "Sun, 01 Mar 2026 07:00:30 EST" }, 30_000],
     ["a date without a zone, which means GMT", { "retry-after": "01 Mar 2026 12:00:30" }, 30_000],
     ["an RFC 3339 date", { "retry-after": "2026-03-01T13:00:30+01:00" }, 30_000],
+    ["an RFC 3339 date without a zone, in GMT", { "retry-after": "2026-03-01T12:00:30" }, 30_000],
+    ["a date as Python writes it", { "retry-after": "2026-03-01 13:00:30.25+01:00" }, 30_250],
+    ["a date as Ruby writes it", { "retry-after": "2026-03-01 12:00:30 UTC" }, 30_000],
+    ["an RFC 3339 date with a short zone", { "retry-after": "2026-03-01T13:00:30+0100" }, 30_000],
+    ["a number in quotes", { "retry-after": '"4"' }, 4000],
+    ["a header that is sent twice and joined", { "retry-after": "4, 4" }, 4000],
+    [
+      "two dates that are joined",
+      { "retry-after": "Sun, 01 Mar 2026 12:00:30 GMT, Sun, 01 Mar 2026 12:00:30 GMT" },
+      30_000,
+    ],
+    ["milliseconds in quotes", { "retry-after-ms": '"125"' }, 125],
     ["a date in the past is now", { "retry-after": "Sun, 01 Mar 2020 12:00:30 GMT" }, 0],
     ["milliseconds", { "retry-after-ms": "125" }, 125],
     ["Azure's milliseconds", { "x-ms-retry-after-ms": "125", "retry-after": "1" }, 125],
@@ -108,6 +120,12 @@ describe("garbage counts as absent", () => {
     "Infinity",
     "5 apples",
     "1,2",
+    '"',
+    '""',
+    '"4',
+    "soon, later",
+    "PT4S",
+    "00:00:04",
     "٣",
     "Sun, 99 Mar 2026 99:00:30 GMT",
     "Sun, 01 Mar 2026 12:00:30 CLOCK",
@@ -162,6 +180,9 @@ describe("a reset header", () => {
     ["policies, of which one is used up", '"burst";r=5;t=1, "day";r=0;t=60', 60_000],
     ["a time that has passed", String(NOW_MS / 1000 - 42), 0],
     ["a date", "2026-03-01T12:00:42Z", 42_000],
+    ["a date without a zone", "2026-03-01 12:00:42", 42_000],
+    ["a number in quotes", '"42"', 42_000],
+    ["two equal values", "42, 42", 42_000],
   ])("a reset header may hold %s", (_name, value, expected) => {
     expect(parseRetryAfter({ "x-ratelimit-reset": value }, NOW_MS, { resetHeaders: RESET })).toBe(
       expected,
@@ -173,6 +194,9 @@ describe("a reset header", () => {
     expect(parseRetryAfter(headers, NOW_MS, { resetHeaders: RESET })).toBeNull();
     const none = { ...headers, "x-ratelimit-remaining": "0" };
     expect(parseRetryAfter(none, NOW_MS, { resetHeaders: RESET })).toBe(42_000);
+    const after = { "x-ratelimit-reset-after": "42", "x-ratelimit-remaining": "14" };
+    const options = { resetHeaders: ["x-ratelimit-reset-after"] };
+    expect(parseRetryAfter(after, NOW_MS, options)).toBeNull();
   });
 
   test("the reset header of the IETF's drafts counts without being named", () => {
@@ -180,6 +204,7 @@ describe("a reset header", () => {
       parseRetryAfter(headers, NOW_MS, { resetHeaders: [] });
     expect(waitOf({ ratelimit: '"default";r=0;t=4' })).toBe(4000);
     expect(waitOf({ ratelimit: '"default";r=3;t=4' })).toBeNull();
+    expect(waitOf({ ratelimit: "limit=9, remaining=3, reset=4" })).toBeNull();
     expect(waitOf({ "ratelimit-reset": "5", "ratelimit-remaining": "0" })).toBe(5000);
   });
 

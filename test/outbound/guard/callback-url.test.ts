@@ -84,6 +84,20 @@ describe("refused URLs, with a reason that says what to change", () => {
   });
 });
 
+test.each([
+  ["https://127.0.0.1/", "127.0.0.1:443"],
+  ["http://[::1]:18100/x", "[::1]:18100"],
+  ["https://localhost:3000/", "localhost:3000"],
+  ["http://receiver:3000/", "receiver:3000"],
+  ["http://app.example.com/", "app.example.com:80"],
+  ["https://app.example.com:22/", "app.example.com:22"],
+])("the refusal of %s names the entry that allows it", (text, entry) => {
+  expect(reasonOf(text)).toContain(`the operator adds ${entry} to RINGBACK_EGRESS_ALLOW`);
+  const [host = "", port = ""] = entry.split(/:(?=\d+$)/);
+  const allowing = createAddressGuard({ cidrs: [], hostPorts: [{ host, port: Number(port) }] });
+  expect(reasonOf(text, allowing)).toBeNull();
+});
+
 describe("spellings that hide where a URL leads are refused", () => {
   test.each([
     "https://127.0.0.1/",

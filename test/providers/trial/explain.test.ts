@@ -38,6 +38,13 @@ function explain(body: object | string, status = 200) {
 }
 
 describe("how an answer is read", () => {
+  test("a character that cannot be seen is shown where a text is not the wanted one", () => {
+    const { rules } = explain('{"done": "true", "status": "running\u200b\u3000"}');
+    expect(rules[1]?.why).toBe(
+      '/status must be one of ["waiting","Running"] in any case, and is "running\\u200b\\u3000"',
+    );
+  });
+
   test("an explanation says of each rule why it did not match, until one does", () => {
     const { rules, decided_by, observation } = explain({
       done: true,
