@@ -48,7 +48,7 @@ export function createApp(services: ApiServices): Hono {
       answering.answer(context, route),
     );
   }
-  app.notFound((context) => answering.refuse(context, unknownRoute(app, context)));
+  app.notFound((context) => answering.refuseUnknown(context, () => unknownRoute(app, context)));
   app.onError((error, context) => {
     return answering.refuse(context, problemOfError(error, { mayHaveActed: false }), error);
   });
@@ -116,6 +116,13 @@ class Answering {
     }).problem;
   }
 
+  /** Refuses a path that does not exist, later to an address that floods. */
+  async refuseUnknown(context: Context, problem: () => Problem): Promise<Response> {
+    const client = new RequestClient(context, this.#services, this.#authenticator);
+    await this.#services.admission.admitOpen(client.address);
+    return this.refuse(context, problem());
+  }
+
   refuse(context: Context, problem: Problem, error?: unknown): Response {
     const requestId = this.#nextId();
     const answer = problemAnswer(problem, requestId);
@@ -134,8 +141,14 @@ class Answering {
   async #reply(context: Context, route: Route, progress: Progress): Promise<Reply> {
     const request = context.req.raw;
     const { deadline } = progress;
-    const { scope, isLinked = false } = route.description;
+    const { scope, isLinked = false, isCostly = false } = route.description;
     const client = new RequestClient(context, this.#services, this.#authenticator);
+    if (scope === null) {
+      const { admission } = this.#services;
+      await admission.admitOpen(client.address);
+      const refusal = isCostly ? await admission.admitCostly(client.address) : null;
+      if (refusal !== null) return refusal;
+    }
     let caller: Caller | null = null;
     if (scope !== null && !(isLinked && comesByLink(request))) {
       const known = client.authenticate();

@@ -101,8 +101,10 @@ function metrics(services: ApiServices): Route {
       contentType: "text/plain",
     },
     problems: ["unauthorized", "too_many_refused_keys"],
+    // With a token only its holder gets them, as often as they ask.
+    isCostly: services.metricsToken === null,
     async handle({ headers, client }) {
-      const refusal = metricsRefusal(services, headers.get("authorization"), client);
+      const refusal = await metricsRefusal(services, headers.get("authorization"), client);
       if (refusal !== null) return refusal;
       const withTenants = services.metricsToken !== null || client.isLocal;
       const { contentType, body } = await services.metrics.scrape(withTenants);
@@ -111,16 +113,17 @@ function metrics(services: ApiServices): Route {
   });
 }
 
-function metricsRefusal(
-  { metricsToken, refusedKeys }: ApiServices,
+async function metricsRefusal(
+  { metricsToken, refusedKeys, admission }: ApiServices,
   header: string | null,
   { address }: Client,
-): Refusal | null {
+): Promise<Refusal | null> {
   if (metricsToken === null) return null;
   const given = bearerToken(header);
   if (given !== null && isSameSecret(given, metricsToken)) return null;
-  const waitMs = given === null ? 0 : refusedKeys.refuse(address);
-  return waitMs === 0 ? WRONG_METRICS_TOKEN : tooManyRefused(waitMs);
+  const waitMs = refusedKeys.refuse(address);
+  if (waitMs === 0) return WRONG_METRICS_TOKEN;
+  return admission.holdBackFrom(address, tooManyRefused(waitMs));
 }
 
 /** Takes the same time wherever they differ. */

@@ -188,12 +188,12 @@ export const PROBLEMS = {
     status: 429,
     title: "Too many requests",
     help:
-      "The project sends more requests than its limit allows. Wait for the time in " +
-      "`Retry-After`, then send more slowly.",
+      "The project, or without a key this address, sends more requests than its limit allows. " +
+      "Wait for the time in `Retry-After`, then send more slowly.",
   },
   too_many_refused_keys: {
     status: 429,
-    title: "Too many refused API keys",
+    title: "Too many requests without a valid API key",
     help: "This address has sent too many requests without a valid API key. Correct the key and wait for the time in `Retry-After`; valid keys still work.",
   },
   too_many_tests: {

@@ -140,7 +140,7 @@ describe("an address that sends many refused keys", () => {
     const refusals = () => api.logged.filter(({ level }) => level === "warn");
     expect(refusals()).toEqual([]);
     api.clock.advance(60_000);
-    const message = "API keys were refused";
+    const message = "requests without a valid API key were refused";
     expect(refusals()).toEqual([
       { level: "warn", fields: { address: "203.0.113.1", count: GUESSES + 20 }, message },
       { level: "warn", fields: { address: "203.0.113.2", count: 1 }, message },

@@ -130,6 +130,7 @@ function problemsOf(route: RouteDescription): ProblemCode[] {
     codes.push("unauthorized", "too_many_refused_keys", "insufficient_scope", "invalid_query");
   }
   if (route.scope === null && route.query !== undefined) codes.push("invalid_query", "not_found");
+  if (route.isCostly === true) codes.push("too_many_requests");
   if (route.idKind !== undefined) codes.push("not_found");
   if (route.body !== undefined) {
     codes.push("malformed_json", "incomplete_body", "body_too_large", "unsupported_media_type");

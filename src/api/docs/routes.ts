@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { gunzipSync } from "node:zlib";
 import { z } from "@hono/zod-openapi";
 import { type Answer, jsonAnswer } from "../http/answer.ts";
 import { guidesDocument } from "./guides.ts";
@@ -8,7 +7,6 @@ import { API_PAGE, GUIDES_PAGE, type ReferencePage, referencePage } from "./refe
 import { ERROR_PAGE_HEADERS, errorPage, isProblemCode } from "./error-page.ts";
 import { refused } from "../http/problem.ts";
 import { openApiDocument } from "./openapi.ts";
-import type { OpenApiDocument } from "./complete.ts";
 import type { ApiServices } from "../services.ts";
 import { defineOpenRoute } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
@@ -23,22 +21,29 @@ const PAGE = {
   contentType: "text/html",
 } as const;
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 /** The parts of the pages that are the same for all requests, each made once, when it is first asked for. */
 interface Shared {
-  readonly document: () => OpenApiDocument;
+  readonly documentText: () => string;
+  readonly plainPage: () => Promise<string>;
+  readonly guides: () => string;
   readonly bundle: () => Promise<ReferenceBundle>;
 }
 
 /** The documentation of the given routes and of its own, for programs and for people. */
 export function documentationRoutes(routes: readonly Route[], services: ApiServices): Route[] {
-  const shared: Shared = {
-    // At the first request this gateway's own address is certain to be known.
-    document: once(() =>
-      openApiDocument(
-        [...routes, ...documentation].map((route) => route.description),
-        services.publicUrl(),
-      ),
+  // At the first request this gateway's own address is certain to be known.
+  const wholeDocument = once(() =>
+    openApiDocument(
+      [...routes, ...documentation].map((route) => route.description),
+      services.publicUrl(),
     ),
+  );
+  const shared: Shared = {
+    documentText: once(() => JSON.stringify(wholeDocument())),
+    plainPage: once(() => plainPage(wholeDocument())),
+    guides: once(() => guidesDocument(services.version)),
     bundle: once(readReferenceBundle),
   };
   const documentation = [
@@ -46,7 +51,7 @@ export function documentationRoutes(routes: readonly Route[], services: ApiServi
     ...referencePages(shared, services),
     script(shared),
     plain(shared),
-    guides(services),
+    guides(shared),
     errors(),
   ];
   return documentation;
@@ -57,10 +62,11 @@ function document(shared: Shared): Route {
     operationId: "getOpenApiDocument",
     method: "GET",
     path: "/openapi.json",
+    isCostly: true,
     tag: "Documentation",
     summary: "Get this API's OpenAPI 3.1 document",
     success: DOCUMENT,
-    handle: () => jsonAnswer(200, JSON.stringify(shared.document())),
+    handle: () => jsonAnswer(200, shared.documentText()),
   });
 }
 
@@ -97,6 +103,7 @@ function script(shared: Shared): Route {
     operationId: "getDocumentationScript",
     method: "GET",
     path: "/docs/reference.js",
+    isCostly: true,
     tag: "Documentation",
     summary: "Get the script of the documentation page",
     success: {
@@ -108,7 +115,6 @@ function script(shared: Shared): Route {
     async handle({ headers }) {
       const reference = await shared.bundle();
       const isCompressed = /\bgzip\b/.test(headers.get("accept-encoding") ?? "");
-      const bytes = isCompressed ? reference.gzipped : uncompressed(reference);
       return {
         status: 200,
         headers: {
@@ -118,7 +124,11 @@ function script(shared: Shared): Route {
           "x-content-type-options": "nosniff",
           ...(isCompressed && { "content-encoding": "gzip" }),
         },
-        body: () => streamOf(bytes),
+        // A client that takes nothing compressed is rare, and its megabytes are not kept.
+        body: () => {
+          const gzipped = streamOf(reference.gzipped);
+          return isCompressed ? gzipped : gzipped.pipeThrough(new DecompressionStream("gzip"));
+        },
       };
     },
   });
@@ -129,6 +139,7 @@ function plain(shared: Shared): Route {
     operationId: "getPlainDocumentation",
     method: "GET",
     path: "/docs/plain",
+    isCostly: true,
     tag: "Documentation",
     summary: "Get this API's documentation as a page that needs no script",
     success: PAGE,
@@ -136,21 +147,22 @@ function plain(shared: Shared): Route {
       return {
         status: 200,
         headers: PLAIN_PAGE_HEADERS,
-        body: await plainPage(shared.document()),
+        body: await shared.plainPage(),
       };
     },
   });
 }
 
-function guides({ version }: ApiServices): Route {
+function guides(shared: Shared): Route {
   return defineOpenRoute({
     operationId: "getGuides",
     method: "GET",
     path: "/docs/guides.json",
+    isCostly: true,
     tag: "Documentation",
     summary: "Get the guides, as the description of an OpenAPI document",
     success: DOCUMENT,
-    handle: () => jsonAnswer(200, guidesDocument(version)),
+    handle: () => jsonAnswer(200, shared.guides()),
   });
 }
 
@@ -173,7 +185,7 @@ function errors(): Route {
   });
 }
 
-function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+function streamOf(bytes: Bytes): ReadableStream<Bytes> {
   return new ReadableStream({
     start(controller) {
       controller.enqueue(bytes);
@@ -186,7 +198,7 @@ function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
 interface ReferenceBundle {
   /** Changes with the script. */
   readonly version: string;
-  readonly gzipped: Uint8Array;
+  readonly gzipped: Bytes;
 }
 
 /** It has more than a megabyte, so it is read when somebody first opens the documentation. */
@@ -196,9 +208,4 @@ async function readReferenceBundle(): Promise<ReferenceBundle> {
     await readFile(new URL("./reference.js.json", import.meta.url), "utf8"),
   ) as { readonly version: string };
   return { version: source.version, gzipped };
-}
-
-/** For the rare client that takes nothing compressed. */
-function uncompressed({ gzipped }: ReferenceBundle): Uint8Array {
-  return gunzipSync(gzipped);
 }

@@ -90,6 +90,8 @@ export interface RouteDescription {
   readonly description?: string;
   /** Null for public routes. */
   readonly scope: Scope | null;
+  /** True for a public route whose answer costs far more than a refusal, so that an address gets few. */
+  readonly isCostly?: boolean;
   /** True when a link with a token is accepted in place of an API key. */
   readonly isLinked?: boolean;
   /** The kind of object that the path's `{id}` names. */

@@ -98,6 +98,7 @@ function readSchema(): Route {
     operationId: "getProviderSchema",
     method: "GET",
     path: "/v1/providers/schema",
+    isCostly: true,
     tag: TAG,
     summary: "Read the JSON Schema of a provider definition",
     success: { status: 200, description: "JSON Schema 2020-12.", schema: z.looseObject({}) },

@@ -90,11 +90,12 @@ export class RefusedKeys implements Service {
       .map(([address, { unreported: count }]) => ({ address, count }))
       .toSorted((a, b) => b.count - a.count);
     for (const { address, count } of refused.slice(0, NAMED_MAX)) {
-      this.#log.warn({ address, count }, "API keys were refused");
+      this.#log.warn({ address, count }, "requests without a valid API key were refused");
     }
     const others = refused.slice(NAMED_MAX);
     const count = others.reduce((sum, of) => sum + of.count, this.#unreportedOfForgotten);
-    if (count > 0) this.#log.warn({ count }, "API keys of other addresses were refused");
+    if (count > 0)
+      this.#log.warn({ count }, "requests of other addresses without a valid API key were refused");
     this.#unreportedOfForgotten = 0;
     // An address that was quiet for a minute has its whole burst again.
     for (const [address, refusals] of this.#addresses) {

@@ -3,6 +3,9 @@ import { EqualShares } from "../../lanes/shares/equal-shares.ts";
 import type { LoopCrowd } from "../../lanes/shares/loop-crowd.ts";
 import { LoopTurns } from "../../lanes/shares/loop-turns.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { refused } from "../http/problem.ts";
+import type { Refusal } from "../../core/problem.ts";
+import { AddressRates } from "./address-rates.ts";
 import { addressGroup } from "./client-address.ts";
 import { RequestRates, type RateVerdict } from "./request-rates.ts";
 
@@ -13,6 +16,10 @@ const BEGUN_PER_TURN_MAX = 16;
  * Turns of a busy loop may be long, and one request in each would be a few dozen a second.
  */
 const BEGUN_EACH_PER_MS = 0.25;
+/** Answers that need no key, to one address: far more than any health check or person asks for. */
+const OPEN_ANSWERS = { perSecond: 50, burst: 300 };
+/** Those of them that take milliseconds: a browser needs three for the documentation, a scrape one. */
+const COSTLY_ANSWERS = { perSecond: 5, burst: 60 };
 /** How long a refusal is held back: a client that waits for it sends no more than four a second. */
 const REFUSAL_HELD_MS = 250;
 /** Refusals held back at once; of one project or address as many as are left to others. */
@@ -31,6 +38,8 @@ export class RequestAdmission {
   /** One at a time: it may take as long as hundreds of small requests. */
   readonly #readingTurns = new LoopTurns({ resource: "request_reading", begunPerTurnMax: 1 });
   readonly #held = new EqualShares("refusals_held", REFUSALS_HELD_MAX);
+  readonly #openAnswers = new AddressRates(OPEN_ANSWERS);
+  readonly #costlyAnswers = new AddressRates(COSTLY_ANSWERS);
 
   constructor(
     limits: ProjectLimits,
@@ -75,11 +84,27 @@ export class RequestAdmission {
   }
 
   /** Delays the responses to an address that has sent too many refused keys. */
-  holdBackFrom<Refusal>(address: string, refusal: Refusal): Promise<Refusal> {
-    return this.#holdBack(`address ${addressGroup(address)}`, refusal);
+  holdBackFrom<Held>(address: string, refusal: Held): Promise<Held> {
+    return this.#holdBack(groupOf(address), refusal);
   }
 
-  async #holdBack<Refusal>(group: string, refusal: Refusal): Promise<Refusal> {
+  /**
+   * Counts a request that needs no key. Beyond its rate an address is answered later, but never
+   * refused: a cheap answer costs no more than a refusal, and a health check must not fail because
+   * others share its address. Null when it may be answered now.
+   */
+  admitOpen(address: string): Promise<void> | null {
+    const waitMs = this.#openAnswers.take(address, this.#clock.monotonic());
+    return waitMs === 0 ? null : this.#holdBack(groupOf(address), undefined);
+  }
+
+  /** The same for an answer that costs far more than a refusal. @returns the refusal, if any */
+  async admitCostly(address: string): Promise<Refusal | null> {
+    const waitMs = this.#costlyAnswers.take(address, this.#clock.monotonic());
+    return waitMs === 0 ? null : this.#holdBack(groupOf(address), tooManyCostly(waitMs));
+  }
+
+  async #holdBack<Held>(group: string, refusal: Held): Promise<Held> {
     if (this.#refusalHeldMs === 0 || !this.#held.tryTake(group)) return refusal;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#clock.setTimer(this.#refusalHeldMs, resolve);
@@ -87,4 +112,16 @@ export class RequestAdmission {
     this.#held.giveBack(group);
     return refusal;
   }
+}
+
+function groupOf(address: string): string {
+  return `address ${addressGroup(address)}`;
+}
+
+function tooManyCostly(waitMs: number): Refusal {
+  return refused(
+    "too_many_requests",
+    "Too many requests of this address for something that takes long to send; ask for it less often.",
+    { headers: { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) } },
+  );
 }

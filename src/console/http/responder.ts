@@ -126,7 +126,11 @@ export class Responder {
     const linkText = isLink ? (context.req.param("link") ?? "") : null;
     const exchange = new ConsoleExchange(context, this.#services, linkText);
     try {
-      return await this.#renderer.render(exchange, await decide(exchange));
+      const reply = await decide(exchange);
+      if (exchange.signedIn === null) {
+        await this.#services.admission.admitOpen(exchange.client.address);
+      }
+      return await this.#renderer.render(exchange, reply);
     } catch (error) {
       const problem = this.#problemOf(error);
       return this.#renderer.render(exchange, problemReply(problem));

@@ -7,6 +7,7 @@ export const CONSOLE_PATH = "/console";
 
 export interface ConsoleServices extends Pick<
   ApiServices,
+  | "admission"
   | "apiKeys"
   | "refusedKeys"
   | "clock"

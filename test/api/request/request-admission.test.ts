@@ -100,6 +100,46 @@ test.each([4, 20, 32])(
   },
 );
 
+describe("an answer that needs no key", () => {
+  const BURST = 300;
+  const COSTLY_BURST = 60;
+
+  function scene() {
+    const clock = new FakeClock();
+    const admission = new RequestAdmission(new TestLimits(), clock);
+    const isHeld = (address: string): boolean => admission.admitOpen(address) !== null;
+    return { clock, admission, isHeld };
+  }
+
+  test("an answer without a key is delayed, and never refused, to an address that asks far too often", async () => {
+    const { clock, admission, isHeld } = scene();
+    for (let asked = 0; asked < BURST; asked += 1) expect(isHeld("203.0.113.1")).toBe(false);
+    const answered: string[] = [];
+    const late = admission.admitOpen("203.0.113.1")?.then(() => answered.push("late"));
+    expect(isHeld("203.0.113.2")).toBe(false);
+    await clock.advanceSettling(HELD_MS - 1);
+    expect(answered).toEqual([]);
+    await clock.advanceSettling(1);
+    await late;
+    expect(answered).toEqual(["late"]);
+    await clock.advanceSettling(1_000);
+    expect(isHeld("203.0.113.1")).toBe(false);
+  });
+
+  test("an answer that takes long is refused after a moment, to every address of an IPv6 network", async () => {
+    const { clock, admission } = scene();
+    for (let asked = 0; asked < COSTLY_BURST; asked += 1) {
+      expect(await admission.admitCostly(`2001:db8::${asked.toString(16)}`)).toBeNull();
+    }
+    const refused = admission.admitCostly("2001:db8::ffff");
+    expect(await admission.admitCostly("2001:db8:0:1::1")).toBeNull();
+    await clock.advanceSettling(HELD_MS);
+    expect(await refused).toMatchObject({ problem: { code: "too_many_requests" } });
+    await clock.advanceSettling(1_000);
+    expect(await admission.admitCostly("2001:db8::ffff")).toBeNull();
+  });
+});
+
 describe("requests at the same time", () => {
   let api: ApiFixture;
   beforeAll(async () => {
