@@ -146,7 +146,9 @@ class Answering {
     if (scope === null) {
       const { admission } = this.#services;
       await admission.admitOpen(client.address);
-      const refusal = isCostly ? await admission.admitCostly(client.address) : null;
+      // Programs of this machine are the operator's, as for the names in metrics.
+      const isLimited = isCostly && !client.isLocal;
+      const refusal = isLimited ? await admission.admitCostly(client.address) : null;
       if (refusal !== null) return refusal;
     }
     let caller: Caller | null = null;

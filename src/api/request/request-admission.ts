@@ -16,8 +16,8 @@ const BEGUN_PER_TURN_MAX = 16;
  * Turns of a busy loop may be long, and one request in each would be a few dozen a second.
  */
 const BEGUN_EACH_PER_MS = 0.25;
-/** Answers that need no key, to one address: far more than any health check or person asks for. */
-const OPEN_ANSWERS = { perSecond: 50, burst: 300 };
+/** Answers that need no key, to one address: far more than health checks ask for, and a fiftieth of the event loop. */
+const OPEN_ANSWERS = { perSecond: 200, burst: 1_000 };
 /** Those of them that take milliseconds: a browser needs three for the documentation, a scrape one. */
 const COSTLY_ANSWERS = { perSecond: 5, burst: 60 };
 /** How long a refusal is held back: a client that waits for it sends no more than four a second. */
