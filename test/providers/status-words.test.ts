@@ -3,6 +3,8 @@ import type { ProviderDefinitionSource } from "../../src/providers/definition/de
 import { explainAnswer } from "../../src/providers/trial/explain.ts";
 import { exampleProvider, observe } from "./example-provider.ts";
 
+const FACTS = { seenBefore: true, ageMs: 0, nowMs: 0 };
+
 const ANY: Partial<ProviderDefinitionSource> = {
   rules: [
     { all: [{ pointer: "/status", eq: "done" }], observe: "completed" },
@@ -50,6 +52,56 @@ describe("case and blanks around it don't hide a status", () => {
     },
   );
 
+  test.each([{ http_status: 200, observe: "running" }, { observe: "failed" }] as const)(
+    "case and blanks around a status don't hide it from its rule behind one for any status: %o",
+    (any) => {
+      const rules: ProviderDefinitionSource["rules"] = [
+        { all: [{ pointer: "/status", eq: "done" }], observe: "completed" },
+        any,
+      ];
+      for (const extract of [{}, { status: ["/status"] }]) {
+        const changes = { rules, extract };
+        expect(observe(200, { status: "Done " }, { changes }).kind).toBe("completed");
+        expect(observe(200, { status: "other" }, { changes }).kind).toBe(any.observe);
+      }
+    },
+  );
+
+  test("case and blanks don't hide a status from rules for all other words", () => {
+    const rules: ProviderDefinitionSource["rules"] = [
+      { all: [{ pointer: "/status", not_in: ["done", "failed"] }], observe: "running" },
+      { all: [{ pointer: "/status", eq: "failed" }], observe: "failed" },
+      { observe: "completed" },
+    ];
+    const changes = { rules, extract: {} };
+    expect(observe(200, { status: "Failed" }, { changes }).kind).toBe("failed");
+    const declared = { rules, extract: { status: ["/status"] } };
+    expect(observe(200, { status: "Done\n" }, { changes: declared }).kind).toBe("completed");
+  });
+
+  test.each([{}, { status: ["/status"] }])(
+    "a line break behind a status that is a plain text does not hide it: extract %j",
+    (extract) => {
+      const changes: Partial<ProviderDefinitionSource> = {
+        status: { path: "/jobs/{job_id}", format: "text" },
+        rules: [
+          { all: [{ pointer: "", eq: "DONE" }], observe: "completed" },
+          { http_status: 200, observe: "running" },
+        ],
+        extract,
+        result: { kind: "inline" },
+      };
+      const answer = { status: 200, headers: {}, body: Buffer.from("Done\n") };
+      expect(explainAnswer(exampleProvider(changes), answer, FACTS)).toMatchObject({
+        decided_by: "/rules/0",
+        rules: [
+          { outcome: "matched", why: expect.stringMatching(/case/) },
+          { outcome: "not_tried", why: null },
+        ],
+      });
+    },
+  );
+
   test("a rule for the exact word takes precedence over ignoring its case", () => {
     const rules: ProviderDefinitionSource["rules"] = [
       { all: [{ pointer: "/status", eq: "done" }], observe: "completed" },
@@ -60,8 +112,7 @@ describe("case and blanks around it don't hide a status", () => {
 
   test("a trial says that a status matched only without its case or blanks", () => {
     const answer = { status: 200, headers: {}, body: Buffer.from('{"status":"DONE "}') };
-    const facts = { seenBefore: true, ageMs: 0, nowMs: 0 };
-    expect(explainAnswer(exampleProvider(), answer, facts)).toMatchObject({
+    expect(explainAnswer(exampleProvider(), answer, FACTS)).toMatchObject({
       decided_by: "/rules/1",
       rules: [
         { outcome: "did_not_match" },

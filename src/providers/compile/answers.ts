@@ -3,6 +3,7 @@ import {
   type CompiledRule,
   compileConditions,
   compileRules,
+  wordPlaces,
   type JsonTest,
   wordsNamed,
 } from "./rules.ts";
@@ -90,12 +91,15 @@ export function compileAnswers(
 ): CompiledAnswers {
   const { extract, status } = definition;
   const { progress } = extract;
+  // A text is one string, at the pointer "".
+  const statusAt =
+    status.format === "text" ? extract.status.filter((one) => one === "") : extract.status;
   return Object.freeze({
     format: status.format,
     jobAt: compileJobPlace(status.job_at),
-    rules: compileRules(definition.rules, extract.status),
-    knownWords: wordsNamed(definition.rules, extract.status),
-    status: split(extract.status),
+    rules: compileRules(definition.rules, statusAt, wordPlaces(definition.rules, statusAt)),
+    knownWords: wordsNamed(definition.rules, statusAt),
+    status: split(statusAt),
     progress: Array.isArray(progress) ? split(progress) : [],
     progressParts: Array.isArray(progress)
       ? null
@@ -130,7 +134,7 @@ function compileResult(
         values: answerPointers.map((pointer) => ({ pointer, tokens: splitPointer(pointer) })),
         otherwise: split(result.otherwise),
         answers: {
-          rules: compileRules(result.rules),
+          rules: compileRules(result.rules, [], wordPlaces(result.rules, [])),
           otherwiseOn: result.otherwise_on,
           goneAfter: absenceLimits(result.gone_after),
           format: result.format,

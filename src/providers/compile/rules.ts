@@ -68,14 +68,20 @@ export interface CompiledRule {
   readonly headerTests: readonly ((headers: HeaderValues) => boolean)[];
   /** One test for each of the rule's conditions. */
   readonly conditions: readonly JsonTest[];
-  /** The same, ignoring the status word's case and surrounding blanks. */
-  readonly lenient: readonly JsonTest[];
+  /** The same, ignoring the status word's case and surrounding blanks; null where that changes nothing. */
+  readonly lenient: readonly JsonTest[] | null;
+  /** False for a rule that matches whatever the status word is. */
+  readonly namesWord: boolean;
 }
 
-/** @param statusAt where responses have their status word */
+/**
+ * @param statusAt where responses have a status word that is shown to people
+ * @param wordAt where rules look for one
+ */
 export function compileRules(
   rules: readonly ProviderRule[],
   statusAt: readonly string[] = [],
+  wordAt = statusAt,
 ): readonly CompiledRule[] {
   return rules.map((rule) => ({
     rule,
@@ -84,10 +90,31 @@ export function compileRules(
     headSteps: headSteps(rule),
     headerTests: rule.headers.map(compileHeaderTest),
     conditions: compileConditions(rule.all),
-    lenient: compileConditions(
-      rule.all.map((one) => (statusAt.includes(one.pointer) ? { ...one, ignore_case: true } : one)),
-    ),
+    lenient: rule.all.some(({ pointer }) => wordAt.includes(pointer))
+      ? compileConditions(
+          rule.all.map((one) =>
+            wordAt.includes(one.pointer) ? { ...one, ignore_case: true } : one,
+          ),
+        )
+      : null,
+    namesWord: namesWord(rule, wordAt),
   }));
+}
+
+/** Where rules look for the status word: at `extract.status`, else at the one place that they name words for. */
+export function wordPlaces(
+  rules: readonly ProviderRule[],
+  statusAt: readonly string[],
+): readonly string[] {
+  if (statusAt.length > 0) return statusAt;
+  const places = new Set(
+    rules.flatMap(({ all }) => all.filter(namesText).map((one) => one.pointer)),
+  );
+  return places.size === 1 ? [...places] : [];
+}
+
+function namesText({ eq, in: oneOf = [] }: ProviderCondition): boolean {
+  return typeof eq === "string" || oneOf.some((one) => typeof one === "string");
 }
 
 /** The words that rules name, folded, at any place where responses have their status. */
@@ -139,18 +166,24 @@ export function judge(
   const json = jsonOf(body);
   const numbers = new AnswerNumbers(body);
   const matches = (rule: CompiledRule, index: number, isLenient: boolean): boolean => {
-    const conditions = isLenient ? rule.lenient : rule.conditions;
+    const conditions = (isLenient ? rule.lenient : null) ?? rule.conditions;
     const head = headFailure(rule, answer, body.steps, remembered);
     const condition = head === null ? conditions.findIndex((test) => !test(json, numbers)) : -1;
-    if (trace !== undefined) {
+    if (trace !== undefined && !isLenient) {
       const failure = body.steps.isExceeded ? "steps" : failureOf(head, condition);
       trace.push({ rule: index, isLenient, failure });
     }
     return head === null && condition === -1;
   };
   const exact = rules.find((rule, index) => matches(rule, index, false));
-  if (exact !== undefined || json === undefined) return exact?.verdict ?? null;
-  return rules.find((rule, index) => matches(rule, index, true))?.verdict ?? null;
+  const isClear = exact?.namesWord === true || rules.every(({ lenient }) => lenient === null);
+  if (isClear || json === undefined) return exact?.verdict ?? null;
+  // A rule for any word must not hide the one for this word.
+  const at = rules.findIndex((rule, index) => matches(rule, index, true));
+  const lenient = rules[at];
+  if (lenient === undefined || lenient === exact) return exact?.verdict ?? null;
+  trace?.push({ rule: at, isLenient: true, failure: null });
+  return lenient.verdict;
 }
 
 /** A number is the index of the header that fails. */
@@ -199,10 +232,13 @@ function compileVerdict(rule: ProviderRule, statusAt: readonly string[]): RuleVe
 /** True when a rule looks at an ordinary response without naming its status word. */
 function takesAnyWord(rule: ProviderRule, statusAt: readonly string[]): boolean {
   const isOrdinary = compileStatus(rule.http_status)(200);
-  const isNamed = rule.all.some(
-    (one) => names(one, statusAt) || (one.contains !== undefined && statusAt.includes(one.pointer)),
+  return isOrdinary && !namesWord(rule, statusAt) && statusAt.length > 0;
+}
+
+function namesWord(rule: ProviderRule, wordAt: readonly string[]): boolean {
+  return rule.all.some(
+    (one) => names(one, wordAt) || (one.contains !== undefined && wordAt.includes(one.pointer)),
   );
-  return isOrdinary && !isNamed && statusAt.length > 0;
 }
 
 function compileStatus(wanted: ProviderRule["http_status"]): (status: number) => boolean {

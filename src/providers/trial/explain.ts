@@ -167,13 +167,16 @@ function explainRules(
   answer: UpstreamResponse,
   body: BodyReading,
 ): Pick<AnswerExplanation, "rules" | "decided_by"> {
-  const decision = trace.find(({ failure }) => failure === null);
+  // The last one: a rule that names the word but for its case comes before one for any word.
+  const decision = trace.findLast(({ failure }) => failure === null);
   const explained = rules.map(({ rule }, index): RuleExplanation => {
     const { note, observe } = rule;
     const of = { rule: `${field}/${index}`, ...(note !== undefined && { note }), observe };
     const exact = trace.find((one) => one.rule === index && !one.isLenient)?.failure;
     if (exact === undefined) return { ...of, outcome: "not_tried", why: null };
     if (exact === "steps") return { ...of, outcome: "not_tried", why: NO_STEPS_LEFT };
+    if (exact === null && decision !== undefined && decision.rule < index)
+      return { ...of, outcome: "not_tried", why: null };
     const why = exact === null ? null : inWords(rule, exact, answer, body);
     if (decision?.rule !== index) return { ...of, outcome: "did_not_match", why };
     return {

@@ -60,7 +60,7 @@ const WORST: readonly (readonly [string, Partial<ProviderDefinitionSource>, stri
   ],
   [
     "texts whose case is changed",
-    { rules: fullRules((at) => ({ eq: `no ${at}`, ignore_case: true }), 90) },
+    { rules: fullRules((at) => ({ eq: `no ${at}`, ignore_case: true }), 180) },
     { x: "É".repeat(1500) },
   ],
   [
