@@ -4,6 +4,7 @@ import {
   type AcceptedRow,
   type AcceptRow,
   acceptSubscriptions,
+  type LatestLoneJob,
 } from "../../src/store/writes/accept-subscriptions.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { recordAttempts } from "../../src/store/writes/record-attempts.ts";
@@ -36,6 +37,13 @@ async function acceptOne(
   const [accepted] = await acceptSubscriptions(database, [acceptRow(jobId, overrides)]);
   if (accepted?.kind !== "accepted") throw new Error("not accepted");
   return accepted;
+}
+
+/** Which statement is tried first for a subscription that comes alone. */
+const LATEST_KINDS = ["new", "live", "ended"] as const satisfies readonly LatestLoneJob["kind"][];
+
+function acceptAfter(kind: LatestLoneJob["kind"], row: AcceptRow): Promise<AcceptedRow[]> {
+  return acceptSubscriptions(database, [row], undefined, { kind });
 }
 
 async function deliveriesOf(subscriptionId: string): Promise<postgres.Row[]> {
@@ -75,40 +83,43 @@ test("a subscription whose accept holds the job's lock while the ending waits fo
   expect(await deliveriesOf(late.subscriptionId)).toHaveLength(1);
 });
 
-test("a subscription whose accept waits for the lock that the ending holds is owed the stored ending", async () => {
-  const first = await acceptOne("job-1");
-  const { shardId, jobRowId } = first.subscription;
-  const late = acceptRow("job-1");
-  const ending = completedRow({ shardId, jobRowId });
+test.each(LATEST_KINDS)(
+  "a subscription whose accept waits for the lock that the ending holds is owed the stored ending (latest: %s)",
+  async (kind) => {
+    const first = await acceptOne("job-1");
+    const { shardId, jobRowId } = first.subscription;
+    const late = acceptRow("job-1");
+    const ending = completedRow({ shardId, jobRowId });
 
-  let accepted: Promise<AcceptedRow[]> | undefined;
-  let recorded: ReturnType<typeof recordEvents> | undefined;
-  await blocker
-    .begin(async (sql) => {
-      // The ending gets the job's lock, then waits for this row of the same key.
-      await sql`insert into events (shard_id, id, project_id, job_row_id, provider, job_id, type,
+    let accepted: Promise<AcceptedRow[]> | undefined;
+    let recorded: ReturnType<typeof recordEvents> | undefined;
+    await blocker
+      .begin(async (sql) => {
+        // The ending gets the job's lock, then waits for this row of the same key.
+        await sql`insert into events (shard_id, id, project_id, job_row_id, provider, job_id, type,
           occurred_at)
         values (${shardId}, ${ending.eventId}, ${PROJECT_ID}, ${jobRowId}, '', '', '', now())`;
-      recorded = recordEvents(database, [ending]);
-      await statementsWait(blocker, 1);
-      accepted = acceptSubscriptions(database, [late]);
-      await statementsWait(blocker, 2);
-      throw new Error("let them go");
-    })
-    .catch(() => undefined);
+        recorded = recordEvents(database, [ending]);
+        await statementsWait(blocker, 1);
+        accepted = acceptAfter(kind, late);
+        await statementsWait(blocker, 2);
+        throw new Error("let them go");
+      })
+      .catch(() => undefined);
 
-  const [outcome] = (await accepted) ?? [];
-  const [event] = (await recorded) ?? [];
-  expect(event?.owed.map((owed) => owed.subscriptionId)).toEqual([first.subscription.id]);
-  expect(outcome).toMatchObject({
-    kind: "accepted",
-    owedDeliveryId: expect.any(String),
-    subscription: { status: "delivering", job: { status: "completed" } },
-  });
-  expect(await deliveriesOf(late.subscriptionId)).toMatchObject([
-    { event_id: ending.eventId, status: "pending" },
-  ]);
-});
+    const [outcome] = (await accepted) ?? [];
+    const [event] = (await recorded) ?? [];
+    expect(event?.owed.map((owed) => owed.subscriptionId)).toEqual([first.subscription.id]);
+    expect(outcome).toMatchObject({
+      kind: "accepted",
+      owedDeliveryId: expect.any(String),
+      subscription: { status: "delivering", job: { status: "completed" } },
+    });
+    expect(await deliveriesOf(late.subscriptionId)).toMatchObject([
+      { event_id: ending.eventId, status: "pending" },
+    ]);
+  },
+);
 
 test("two subscriptions that make the same job at once are both stored and owed the ending", async () => {
   const [first, second] = [acceptRow("job-1"), acceptRow("job-1")];
@@ -142,50 +153,72 @@ test("two subscriptions that make the same job at once are both stored and owed 
   );
 });
 
-test("a job that has ended stays locked, and is not written, until a late subscription to it is stored", async () => {
-  const first = await acceptOne("job-1");
-  const { shardId, jobRowId } = first.subscription;
-  await recordEvents(database, [completedRow({ shardId, jobRowId })]);
-  const late = acceptRow("job-1");
-  const jobVersion = () => blocker`select ctid::text, xmin::text from jobs where id = ${jobRowId}`;
-  const before = await jobVersion();
+test.each(LATEST_KINDS)(
+  "a job that has ended stays locked, and is not written, until a late subscription to it is stored (latest: %s)",
+  async (kind) => {
+    const first = await acceptOne("job-1");
+    const { shardId, jobRowId } = first.subscription;
+    await recordEvents(database, [completedRow({ shardId, jobRowId })]);
+    const late = acceptRow("job-1");
+    const jobVersion = () =>
+      blocker`select ctid::text, xmin::text from jobs where id = ${jobRowId}`;
+    const before = await jobVersion();
 
-  let accepted: Promise<AcceptedRow[]> | undefined;
-  let unlocked: postgres.Row[] = [];
-  await blocker
-    .begin(async (sql) => {
-      await sql`insert into subscriptions (shard_id, id, project_id, job_row_id, callback_url,
+    let accepted: Promise<AcceptedRow[]> | undefined;
+    let unlocked: postgres.Row[] = [];
+    await blocker
+      .begin(async (sql) => {
+        await sql`insert into subscriptions (shard_id, id, project_id, job_row_id, callback_url,
           callback_origin, events, payload, metadata, created_at)
         values (${shardId}, ${late.subscriptionId}, ${PROJECT_ID}, ${jobRowId}, '', '', 1, 'full',
           '{}', now())`;
-      accepted = acceptSubscriptions(database, [late]);
-      await statementsWait(blocker, 1);
-      // As retention asks for jobs to remove.
-      unlocked = await blocker`select id from jobs where id = ${jobRowId} for update skip locked`;
-      throw new Error("let them go");
-    })
-    .catch(() => undefined);
+        accepted = acceptAfter(kind, late);
+        await statementsWait(blocker, 1);
+        // As retention asks for jobs to remove.
+        unlocked = await blocker`select id from jobs where id = ${jobRowId} for update skip locked`;
+        throw new Error("let them go");
+      })
+      .catch(() => undefined);
 
-  expect(unlocked).toEqual([]);
-  expect(await accepted).toMatchObject([{ owedDeliveryId: expect.any(String) }]);
-  expect(await jobVersion()).toEqual(before);
+    expect(unlocked).toEqual([]);
+    expect(await accepted).toMatchObject([{ owedDeliveryId: expect.any(String) }]);
+    expect(await jobVersion()).toEqual(before);
+  },
+);
+
+test("a late subscription that waits for its job to be removed makes the job again", async () => {
+  const { subscription } = await acceptOne("job-1");
+  await recordEvents(database, [completedRow(subscription)]);
+  const late = acceptRow("job-1");
+  let accepted: Promise<AcceptedRow[]> | undefined;
+  await blocker.begin(async (sql) => {
+    await sql`delete from jobs where id = ${subscription.jobRowId}`;
+    accepted = acceptAfter("ended", late);
+    await statementsWait(blocker, 1);
+  });
+  expect(await accepted).toMatchObject([
+    { owedDeliveryId: null, subscription: { jobRowId: late.jobRowId, status: "active" } },
+  ]);
 });
 
-test("however accepts and the ending interleave, each accepted subscription is owed exactly one delivery", async () => {
-  const first = await acceptOne("job-1");
-  const { shardId, jobRowId } = first.subscription;
-  const wishes = Array.from({ length: 40 }, () => acceptRow("job-1"));
-  const accept = (wish: AcceptRow): Promise<unknown> => acceptSubscriptions(database, [wish]);
-  await Promise.all([
-    ...wishes.slice(0, 20).map(accept),
-    recordEvents(database, [completedRow({ shardId, jobRowId })]),
-    ...wishes.slice(20).map(accept),
-  ]);
-  const rows = await blocker`
+test.each(LATEST_KINDS)(
+  "however accepts and the ending interleave, each accepted subscription is owed exactly one delivery (latest: %s)",
+  async (kind) => {
+    const first = await acceptOne("job-1");
+    const { shardId, jobRowId } = first.subscription;
+    const wishes = Array.from({ length: 40 }, () => acceptRow("job-1"));
+    const accept = (wish: AcceptRow): Promise<unknown> => acceptAfter(kind, wish);
+    await Promise.all([
+      ...wishes.slice(0, 20).map(accept),
+      recordEvents(database, [completedRow({ shardId, jobRowId })]),
+      ...wishes.slice(20).map(accept),
+    ]);
+    const rows = await blocker`
     select count(*)::int as deliveries, count(distinct subscription_id)::int as subscriptions
     from deliveries where event_type = 'job.completed'`;
-  expect(rows[0]).toEqual({ deliveries: 41, subscriptions: 41 });
-});
+    expect(rows[0]).toEqual({ deliveries: 41, subscriptions: 41 });
+  },
+);
 
 test("one ending holds when two writers record an ending of the same job", async () => {
   const { subscription } = await acceptOne("job-1");
@@ -300,15 +333,18 @@ test("an ending that is repeated after a late subscription was accepted owes tha
   expect(await deliveriesOf(late.subscription.id)).toMatchObject([{ id: late.owedDeliveryId }]);
 });
 
-test("an accept that is repeated after the job ended owes nothing beside what the ending owes", async () => {
-  const row = acceptRow("job-1");
-  const [first] = await acceptSubscriptions(database, [row]);
-  if (first?.kind !== "accepted") throw new Error("not accepted");
-  const [event] = await recordEvents(database, [completedRow(first.subscription)]);
-  const [again] = await acceptSubscriptions(database, [row]);
-  expect(again).toMatchObject({ kind: "accepted", owedDeliveryId: event?.owed[0]?.id });
-  expect(await deliveriesOf(row.subscriptionId)).toHaveLength(1);
-});
+test.each(LATEST_KINDS)(
+  "an accept that is repeated after the job ended owes nothing beside what the ending owes (latest: %s)",
+  async (kind) => {
+    const row = acceptRow("job-1");
+    const [first] = await acceptSubscriptions(database, [row]);
+    if (first?.kind !== "accepted") throw new Error("not accepted");
+    const [event] = await recordEvents(database, [completedRow(first.subscription)]);
+    const [again] = await acceptAfter(kind, row);
+    expect(again).toMatchObject({ kind: "accepted", owedDeliveryId: event?.owed[0]?.id });
+    expect(await deliveriesOf(row.subscriptionId)).toHaveLength(1);
+  },
+);
 
 test("a job whose deadline was moved while it was about to time out does not time out", async () => {
   const { subscription } = await acceptOne("job-1", { deadlineMs: 1000 });

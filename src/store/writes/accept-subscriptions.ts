@@ -1,4 +1,4 @@
-import { EVENT_TYPES, type EventContent } from "../../core/delivery/event.ts";
+import type { EventContent } from "../../core/delivery/event.ts";
 import { isInboxTarget } from "../../core/delivery/inbox-target.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
@@ -10,11 +10,10 @@ import {
   JOB_COLUMNS,
   JOB_KEY,
 } from "./accept-new-job.ts";
-import { owedDeliveryId } from "./owed-delivery-id.ts";
+import { ACCEPT_ENDED_JOB, OWED, OWED_EVENT, PLACED_JOB, STORED } from "./accept-ended-job.ts";
 import { type BatchStatement, batchStatement, rowSource } from "../sql/row-source.ts";
 import type { jobs, JobStatus, subscriptions } from "../schema/schema.ts";
-import { epochMs, timeFrom } from "../sql/time.ts";
-import { NEW_DELIVERY_STATE, newDeliveryState } from "../sql/delivery-state.ts";
+import { timeFrom } from "../sql/time.ts";
 import type { SubscriptionRecord } from "../subscriptions/subscription-record.ts";
 import type { CallbackFields } from "./callback-fields.ts";
 
@@ -114,12 +113,6 @@ const KEYS = rowSource(
   INPUT.nextParameter,
 );
 
-/** A larger result is read with its delivery, so that no batch returns much more than it stores. */
-const EVENT_RESULT_BYTES_MAX = 16 * 1024;
-
-/** The index in it is the event's mask bit, as in core/delivery/event.ts. */
-const EVENT_TYPE_ARRAY = `array[${EVENT_TYPES.map((type) => `'${type}'`).join(", ")}]`;
-
 /** The parts that few batches need. Postgres spends time on every part of a statement, used or not. */
 interface Parts {
   readonly hasKeys: boolean;
@@ -212,12 +205,7 @@ ended as materialized (
   where job.ended_at is not null
 ),
 placed as materialized (
-  select fresh.*, job.id as watched_id, job.provider_version_id,
-    case when job.ended_at is not null
-      then ${owedDeliveryId("job.last_event_id", '"subscriptionId"')} end as owed_id, job.status as job_status, accepted_at, deadline_at,
-    ended_at, last_event_id, processing_event_id, wanted_events, subscription_count, poll_count, last_polled_at, last_error, progress,
-    last_event_id is not null and ended_at is not null
-      and events & (1 << (array_position(${EVENT_TYPE_ARRAY}, 'job.' || job.status) - 1)) <> 0 as is_owed,
+  select fresh.*, ${PLACED_JOB},
     -- Whether the job is what its writer made of it, as most are: then there is nothing to tell.
     job.id = "jobRowId" and job.status = 'pending' and wanted_events = events
       and job.provider_version_id is not distinct from "providerVersionId"
@@ -231,29 +219,11 @@ placed as materialized (
 subscribed as (
   ${insertSubscriptions("watched_id")} from placed
   on conflict (shard_id, id) do nothing
-),
-owed as (
-  insert into deliveries (
-    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, created_at,
-    ${NEW_DELIVERY_STATE}
-  )
-  select "shardId", owed_id, "projectId", "subscriptionId", last_event_id,
-    'job.' || job_status, "callbackOrigin", ${timeFrom('"nowMs"')},
-    ${newDeliveryState('"callbackOrigin"', timeFrom('"nowMs"'))}
-  from placed where is_owed
-  on conflict (shard_id, id) do nothing
-)${hasMail ? `,${HANDED_OVER}` : ""}
+),${OWED}${hasMail ? `,${HANDED_OVER}` : ""}
 select "subscriptionId" as subscription_id, stored.*, null as event
 from placed
 left join lateral (
-  select watched_id as job_row_id, job_status, wanted_events, provider_version_id,
-    processing_event_id is not null as processing_announced, subscription_count,
-    ${epochMs("accepted_at")} as accepted_at_ms,
-    ${epochMs("deadline_at")} as deadline_at_ms,
-    ${epochMs("ended_at")} as ended_at_ms,
-    poll_count, ${epochMs("last_polled_at")} as last_polled_at_ms,
-    last_error, progress, case when is_owed then owed_id end as owed_delivery_id,
-    case when is_owed then last_event_id end as owed_event_id
+  select ${STORED}
 ) as stored on not is_as_requested
 union all
 -- Each event once that is owed from here, so that nothing has to be read to send it.
@@ -262,13 +232,7 @@ select null, null, null, null, null, null, null, null, null, null, null, null, n
 from (
   select distinct "shardId", last_event_id from placed where is_owed and "mailId" is null
 ) as owed
-cross join lateral (
-  select id, type, ${epochMs("occurred_at")} as "occurredAtMs",
-    job_id as "jobId", provider, upstream_created_at as "createdAt",
-    upstream_updated_at as "updatedAt", error, result, result_bytes as "resultBytes", progress,
-    result_fetch as "resultFetch"
-  from events where shard_id = "shardId" and id = last_event_id
-    and result_bytes <= ${EVENT_RESULT_BYTES_MAX}
+cross join lateral (${OWED_EVENT}
 ) as content
 `;
 
@@ -315,33 +279,34 @@ type EventOfRow = Readonly<Record<"event" | "owed_event_id", string>>;
 /** A job can end only once while its subscription is accepted. */
 const RUNS_MAX = 5;
 
+/** The job of the latest subscription that came alone. Likely, the next one's is of its kind. */
+export interface LatestLoneJob {
+  kind: "new" | "live" | "ended";
+}
+
 /**
  * Stores the batch and returns one outcome a row, in the order given.
- * @param latest whether the job of the latest subscription that came alone was new: likely, the next
- *   one's is too. Kept from call to call; it decides only how, and never whether, rows are stored
+ * @param latest kept from call to call; it decides only how, and never whether, rows are stored
  */
 export async function acceptSubscriptions(
   database: Database,
   rows: readonly AcceptRow[],
   options?: CallOptions,
-  latest = { isNew: true },
+  latest: LatestLoneJob = { kind: "new" },
 ): Promise<AcceptedRow[]> {
   const keys = rows.filter(({ idempotencyKey }) => idempotencyKey !== null);
   const hasKeys = keys.length > 0;
   const hasMail = rows.some(({ mailId }) => mailId !== null);
-  const run = <Row extends object>(
-    text: string,
-    parameters: (string | null)[],
-  ): Promise<readonly Row[]> =>
+  const run: Run = (text, parameters) =>
     database.run(
       "accept-subscriptions",
-      (sql) => sql.unsafe<Row[]>(text, parameters, { prepare: true }),
+      (sql) => sql.unsafe(text, parameters, { prepare: true }),
       options,
     );
   const lone = rows.length === 1 ? rows[0] : undefined;
-  if (lone !== undefined && latest.isNew && !hasKeys && !hasMail) {
-    const made = await run(ACCEPT_NEW_JOB, INPUT.one.parameters(lone));
-    if (made.length === 1) return [accepted(lone, jobAsRequested(lone), new Map())];
+  if (lone !== undefined && !hasKeys && !hasMail) {
+    const outcome = await acceptLone(run, lone, latest.kind);
+    if (outcome !== null) return [outcome];
   }
   const statement = statementFor(rows, { hasKeys, hasMail });
   const parameters = [...statement.parameters, ...(hasKeys ? KEYS.parameters(keys) : [])];
@@ -354,14 +319,49 @@ export async function acceptSubscriptions(
     if (row.event === null) placed.set(row.subscription_id, row);
     else events.set(row.owed_event_id, JSON.parse(row.event) as OwedEvent);
   }
-  if (lone !== undefined) {
-    latest.isNew = placed.get(lone.subscriptionId)?.job_row_id === null;
-  }
+  if (lone !== undefined) latest.kind = kindOfJob(placed.get(lone.subscriptionId));
   return rows.map((row) => {
     const found = placed.get(row.subscriptionId);
     if (found === undefined) return { kind: "key_used" };
-    return accepted(row, found.job_row_id === null ? jobAsRequested(row) : found, events);
+    if (found.job_row_id === null) return accepted(row, jobAsRequested(row), null);
+    return accepted(row, found, events.get(found.owed_event_id ?? "") ?? null);
   });
+}
+
+type Run = <Row extends object>(
+  text: string,
+  parameters: (string | null)[],
+) => Promise<readonly Row[]>;
+
+/** By a statement for jobs of this kind alone; null when nothing was stored, since it is of another. */
+async function acceptLone(
+  run: Run,
+  row: AcceptRow,
+  kind: LatestLoneJob["kind"],
+): Promise<AcceptedRow | null> {
+  const parameters = INPUT.one.parameters(row);
+  switch (kind) {
+    case "new": {
+      const made = await run(ACCEPT_NEW_JOB, parameters);
+      return made.length === 0 ? null : accepted(row, jobAsRequested(row), null);
+    }
+    case "ended": {
+      const [job] = await run<PlacedJob & { readonly event: string | null }>(
+        ACCEPT_ENDED_JOB,
+        parameters,
+      );
+      if (job === undefined) return null;
+      return accepted(row, job, job.event === null ? null : (JSON.parse(job.event) as OwedEvent));
+    }
+    case "live":
+      return null;
+  }
+}
+
+function kindOfJob(placed: PlacedRow | undefined): LatestLoneJob["kind"] {
+  if (placed === undefined) return "live";
+  if (placed.job_row_id === null) return "new";
+  return placed.ended_at_ms === null ? "live" : "ended";
 }
 
 async function runAgainIfJobMissing<T>(run: () => Promise<T>): Promise<T> {
@@ -407,12 +407,7 @@ function jobAsRequested(row: AcceptRow): PlacedJob {
   };
 }
 
-function accepted(
-  row: AcceptRow,
-  stored: PlacedJob,
-  events: ReadonlyMap<string, OwedEvent>,
-): AcceptedRow {
-  const { owed_event_id: eventId } = stored;
+function accepted(row: AcceptRow, stored: PlacedJob, owedEvent: OwedEvent | null): AcceptedRow {
   return {
     kind: "accepted",
     wantedEvents: stored.wanted_events,
@@ -420,7 +415,7 @@ function accepted(
     providerVersionId: stored.provider_version_id,
     processingAnnounced: stored.processing_announced,
     owedDeliveryId: stored.owed_delivery_id,
-    owedEvent: eventId === null ? null : (events.get(eventId) ?? null),
+    owedEvent,
     subscription: {
       id: row.subscriptionId,
       shardId: row.shardId,

@@ -2,7 +2,12 @@ import { releaseResult, utf8OfResult } from "../../core/json/raw-result.ts";
 import type { SharedResource } from "../../lanes/shares/shared-resources.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
-import { type AcceptedRow, type AcceptRow, acceptSubscriptions } from "./accept-subscriptions.ts";
+import {
+  type AcceptedRow,
+  type AcceptRow,
+  acceptSubscriptions,
+  type LatestLoneJob,
+} from "./accept-subscriptions.ts";
 import type { CommitFailure, Patience } from "../db/commit-outcome.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
@@ -132,7 +137,7 @@ export class Writers {
       compare: (a: EventRow, b: EventRow) =>
         a.shardId - b.shardId || compareText(a.jobRowId, b.jobRowId),
     };
-    const latestLoneJob = { isNew: true };
+    const latestLoneJob: LatestLoneJob = { kind: "new" };
     this.#subscriptions = new GroupCommit<AcceptRow, AcceptedRow>({
       ...queue("subscription_rows"),
       commit: (rows, patience) =>

@@ -3,6 +3,7 @@ import { eventMask } from "../../../src/core/delivery/event.ts";
 import {
   type AcceptRow,
   acceptSubscriptions,
+  type LatestLoneJob,
 } from "../../../src/store/writes/accept-subscriptions.ts";
 import type { Database } from "../../../src/store/db/database.ts";
 import { takeCommands } from "../../../src/store/writes/mailbox.ts";
@@ -72,21 +73,76 @@ test("the answer is as stored for a subscription that comes alone, whatever its 
   await expectAnswersAsStored([acceptRow("job-1")]);
 });
 
-test("a subscription that comes alone takes one statement if its job is as new as the one before", async () => {
-  const [ended, ...fresh] = ["job-1", "job-2", "job-3"].map((jobId) => acceptRow(jobId));
+test("a subscription that comes alone takes one statement if its job is new or has ended as the one before", async () => {
+  const [ended, ...fresh] = ["job-1", "job-2", "job-3", "job-4"].map((jobId) => acceptRow(jobId));
   if (ended === undefined) throw new Error("rows were made");
   await acceptSubscriptions(database, [ended]);
   await recordEvents(database, [completedRow(ended)]);
-  const latest = { isNew: true };
+  const late = Array.from({ length: 4 }, () => acceptRow("job-1"));
+  const live = [acceptRow("job-4"), acceptRow("job-4")];
+  const latest: LatestLoneJob = { kind: "new" };
   const statements = vi.spyOn(database, "run");
   const counts = [];
-  for (const row of [acceptRow("job-1"), acceptRow("job-1"), ...fresh, acceptRow("job-1")]) {
+  for (const row of [...late, ...fresh, ...live, ended]) {
     statements.mockClear();
     await acceptSubscriptions(database, [row], undefined, latest);
     counts.push(statements.mock.calls.length);
   }
-  expect(counts).toEqual([2, 1, 1, 1, 2]);
+  expect(counts).toEqual([2, 1, 1, 1, 2, 1, 1, 2, 1, 1]);
 });
+
+test.each([
+  {},
+  { events: eventMask(["job.failed"]) },
+  { callbackUrl: "inbox:in", callbackOrigin: "inbox:in" },
+  { resultBytes: 17 * 1024 },
+  { type: "job.failed", status: "failed", result: null, error: "no pages" },
+] as const)(
+  "a late subscription is answered and stored the same by the statement for ended jobs alone: %j",
+  async ({ events, callbackUrl, callbackOrigin, ...ending }) => {
+    const first = acceptRow("job-1");
+    await acceptSubscriptions(database, [first]);
+    await recordEvents(database, [completedRow(first, ending)]);
+    const overrides = {
+      ...(events !== undefined && { events }),
+      ...(callbackUrl !== undefined && { callbackUrl, callbackOrigin }),
+      nowMs: Date.now(),
+    };
+    const [byAll, byOwn] = [acceptRow("job-1", overrides), acceptRow("job-1", overrides)];
+    const [expected] = await acceptSubscriptions(database, [byAll], undefined, { kind: "live" });
+    const [answer] = await acceptSubscriptions(database, [byOwn], undefined, { kind: "ended" });
+    if (expected?.kind !== "accepted" || answer?.kind !== "accepted") throw new Error("refused");
+    const owes = events === undefined;
+    expect(answer.owedDeliveryId !== null).toBe(owes);
+    expect(answer.owedEvent !== null).toBe(owes && !("resultBytes" in ending));
+    const { owedDeliveryId: own } = answer;
+    expect({ ...answer, owedDeliveryId: own && "its own" }).toEqual({
+      ...expected,
+      owedDeliveryId: expected.owedDeliveryId && "its own",
+      subscription: { ...expected.subscription, id: byOwn.subscriptionId },
+    });
+    const [storedByAll, storedByOwn] = await Promise.all(
+      [byAll, byOwn].map(({ subscriptionId }) => storedFor(subscriptionId)),
+    );
+    expect(storedByOwn).toEqual(storedByAll);
+    expect(storedByOwn?.deliveries).toHaveLength(owes ? 1 : 0);
+  },
+);
+
+/** The rows of a subscription, without the ids that differ. */
+async function storedFor(subscriptionId: string) {
+  const without = (row: Record<string, unknown>, ...names: string[]) =>
+    Object.fromEntries(Object.entries(row).filter(([name]) => !names.includes(name)));
+  return database.run("stored", async (sql) => {
+    const subscriptions = await sql`select * from subscriptions where id = ${subscriptionId}`;
+    const deliveries = await sql`
+      select * from deliveries where subscription_id = ${subscriptionId}`;
+    return {
+      subscriptions: subscriptions.map((row) => without(row, "id")),
+      deliveries: deliveries.map((row) => without(row, "id", "subscription_id")),
+    };
+  });
+}
 
 test("the answer is as stored for a repeated batch, whatever happened to its jobs since", async () => {
   const rows = [acceptRow("job-1"), acceptRow("job-2")];
