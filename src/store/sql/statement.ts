@@ -96,9 +96,16 @@ export function textOf(expression: SQL): string {
   return DIALECT.sqlToQuery(expression).sql;
 }
 
+/**
+ * The driver prepares no statement without parameters: the server would parse and plan it each time. A
+ * boolean that the text does not mention has a type of its own, so the server takes it.
+ */
+const UNUSED = [true];
+
 function run<Row>(on: Sql, { sql: text, params }: Query, values: object) {
   const filled = params.map((param) => filledIn(param, values as Record<string, unknown>));
-  return on.unsafe<Row[]>(text, filled as ParameterOrJSON<never>[], { prepare: true });
+  const sent = filled.length === 0 ? UNUSED : (filled as ParameterOrJSON<never>[]);
+  return on.unsafe<Row[]>(text, sent, { prepare: true });
 }
 
 /** The value of a parameter for the driver: encoded by its column; null unchanged. */

@@ -46,6 +46,17 @@ const CONNECT = statement(
       .returning(),
 );
 
+test("a statement without parameters is prepared like any other", async () => {
+  const COUNT = template(
+    () => sql<{ count: number }>`select count(*)::int as count from ${apiKeys}`,
+  );
+  const names = await scene.database.run("count", async (on) => {
+    await COUNT(on, {});
+    return on`select from pg_prepared_statements where statement like 'select count(*)::int%'`;
+  });
+  expect(names).toHaveLength(1);
+});
+
 test("written values come back the same: times, arrays, JSON, quotes and nulls", async () => {
   // No backslash, which Drizzle's reading of arrays leaves out: hosts and scopes have none.
   const hosts = ["a.example", 'b"c', "e,f", "{g}", "", "null"];
