@@ -19,7 +19,7 @@ import { NotBegunInTimeError } from "../db/errors.ts";
  *
  *   idle                        → on the next turn of the event loop, so that everything read
  *                                 from the sockets in this turn shares a batch and a lone writer
- *                                 waits for nothing
+ *                                 waits for nothing; one turn later where rows come from answers
  *   idle, rows may wait          → when there are enough, or when the oldest has waited `gathering.forMs`
  *   a batch in flight, one free → when full, or when the oldest row has waited `batchDelayMs`
  *   no batch free               → when one is done
@@ -41,9 +41,14 @@ export interface GroupCommitOptions<Row, Result> extends Pick<Runtime, "clock" |
   readonly groupOf: (row: Row) => string;
   readonly failureOf: (error: unknown) => CommitFailure;
   readonly batchDelayMs?: number;
+  /**
+   * Rows come from answers to requests that were sent together: the first is dealt with while the others
+   * arrive, which are read in the next turn of the event loop.
+   */
+  readonly fromAnswers?: boolean;
   /** Rows that nothing waits for may wait for others, so that fewer commits store them. */
   readonly gathering?: {
-    /** How long at most. No longer than a turn where rows come more seldom than this. */
+    /** How long at most. No longer than a turn where waiting has brought no second row. */
     readonly forMs: number;
     /** So many leave at once. */
     readonly rowsMax: number;
@@ -102,8 +107,8 @@ export class GroupCommit<Row, Result> {
   /** Whether a waiting row must not wait for others. */
   #isUrgent = false;
   #lastRowAtMs = -Infinity;
-  /** Between the last two rows. */
-  #gapMs = Infinity;
+  /** Whether rows come so soon after others that waiting for them saves a batch. */
+  #isWaitingWorthwhile = false;
   #abandoned = false;
   #stopped: Promise<void> | null = null;
   #onDrained: (() => void) | null = null;
@@ -111,6 +116,7 @@ export class GroupCommit<Row, Result> {
   constructor(options: GroupCommitOptions<Row, Result>) {
     this.#options = {
       batchDelayMs: 2,
+      fromAnswers: false,
       rowsPerBatchMax: 500,
       bytesOf: () => 0,
       bytesPerBatchMax: Infinity,
@@ -182,14 +188,14 @@ export class GroupCommit<Row, Result> {
     if (gathering === undefined) return;
     this.#isUrgent ||= !gathering.mayWait(row);
     const nowMs = clock.monotonic();
-    this.#gapMs = nowMs - this.#lastRowAtMs;
+    this.#isWaitingWorthwhile ||= nowMs - this.#lastRowAtMs < gathering.forMs;
     this.#lastRowAtMs = nowMs;
   }
 
   /** For how long the waiting rows may wait for others while no batch is in flight. */
   get #gatheringMs(): number {
     const { gathering } = this.#options;
-    if (gathering === undefined || this.#isUrgent || this.#gapMs >= gathering.forMs) return 0;
+    if (gathering === undefined || this.#isUrgent || !this.#isWaitingWorthwhile) return 0;
     return this.#waiting.count < gathering.rowsMax ? gathering.forMs : 0;
   }
 
@@ -200,7 +206,8 @@ export class GroupCommit<Row, Result> {
     const now = delayMs === 0 || this.#waiting.count >= rowsPerBatchMax || this.#stopped !== null;
     if (now && this.#wakeUp !== "next_turn") {
       this.#wakeUp = "next_turn";
-      setImmediate(() => this.#send());
+      const send = (): void => this.#send();
+      setImmediate(this.#options.fromAnswers ? () => setImmediate(send) : send);
     } else if (this.#wakeUp === "none") {
       this.#wakeUp = "timer";
       clock.setTimer(delayMs, () => this.#send());
@@ -217,6 +224,7 @@ export class GroupCommit<Row, Result> {
     if (this.#waiting.count === 0 || this.#inFlight.size >= batchesInFlightMax) return;
     const batch = this.#waiting.takeBatch();
     if (this.#waiting.count === 0) this.#isUrgent = false;
+    if (batch.length === 1) this.#isWaitingWorthwhile = false;
     batch.sort((a, b) => compare(a.row, b.row));
     this.#inFlight.add(batch);
     void this.#settle(batch, this.#options.clock.monotonic()).then(() => {

@@ -132,6 +132,7 @@ export class Writers {
     // delivery, and those are bounded by their lanes and the outbox.
     const unlimited = { queuedRowsMax: Infinity };
     const events = {
+      fromAnswers: true,
       commit: (rows: readonly EventRow[], patience: Patience) =>
         recordEvents(database, rows, bounded(patience)),
       compare: (a: EventRow, b: EventRow) =>
@@ -170,6 +171,7 @@ export class Writers {
     this.#attempts = new GroupCommit<AttemptRow, boolean>({
       ...queue("attempt_rows"),
       ...unlimited,
+      fromAnswers: true,
       commit: (rows, patience) => recordAttempts(database, rows, bounded(patience)),
       compare: (a, b) => a.shardId - b.shardId || compareText(a.deliveryId, b.deliveryId),
       // The receiver has its callback, and its lane goes on: only a crash would send it once more.

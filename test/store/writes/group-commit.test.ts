@@ -38,6 +38,28 @@ describe("gathering", () => {
     expect(batches).toEqual([[1], [2], [3, 4]]);
   });
 
+  test("the first of rows that come together waits for the others, until one has waited in vain", async () => {
+    const { queue, clock, batches } = numberQueue({ gathering });
+    await queue.write(1);
+    await Promise.all([2, 3, 4].map((row) => queue.write(row)));
+    await clock.advanceSettling(50);
+    const first = queue.write(6);
+    await clock.advanceSettling(1);
+    const second = queue.write(5);
+    await clock.advanceSettling(10);
+    await Promise.all([first, second]);
+    expect(batches).toEqual([[1], [2, 3, 4], [5, 6]]);
+    await clock.advanceSettling(50);
+    const alone = queue.write(7);
+    await clock.advanceSettling(9.9);
+    expect(batches).toHaveLength(3);
+    await clock.advanceSettling(0.1);
+    await alone;
+    await clock.advanceSettling(50);
+    await queue.write(8);
+    expect(batches.slice(3)).toEqual([[7], [8]]);
+  });
+
   test("a row that is waited for takes the gathered ones along at once", async () => {
     const { queue, batches } = numberQueue({ gathering });
     await queue.write(1);
@@ -70,6 +92,14 @@ describe("batching", () => {
       "#2",
     ]);
     expect(batches).toEqual([[1, 2, 3]]);
+  });
+
+  test("rows from answers share a batch with those of the next turn", async () => {
+    const { queue, batches } = numberQueue({ fromAnswers: true });
+    const first = queue.write(2);
+    await nextTurn();
+    await Promise.all([first, queue.write(1)]);
+    expect(batches).toEqual([[1, 2]]);
   });
 
   test("a batch takes as many rows as its bytes allow, and at least one", async () => {
