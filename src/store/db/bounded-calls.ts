@@ -35,6 +35,8 @@ export interface CallOptions {
    * sent at once, `begin` and `commit` included, so that one response is waited for instead of three.
    */
   readonly isSentAtOnce?: boolean;
+  /** Calls of this name return to one connection, which has planned their statements. */
+  readonly isFrequent?: boolean;
   /** The request that waits for the call. */
   readonly request?: RequestDeadline;
   /** Who the call is made for: groups, usually projects, take turns. Absent for the gateway's own. */
@@ -99,7 +101,7 @@ export class BoundedCalls {
     work: (connection: Connection) => Promise<T>,
     options: CallOptions = {},
   ): Promise<T> {
-    const { request, group = null } = options;
+    const { request, group = null, isFrequent = false } = options;
     const { pool, statementTimeoutMs } = this.#options;
     if (request !== undefined) this.#refuseInVain(name, request);
     if (pool.waiting >= CALLS_WAITING_MAX) {
@@ -112,12 +114,15 @@ export class BoundedCalls {
     const release = (): void => {
       if (group !== null) this.#turns.release(group);
     };
-    const connection = await claimed(name, pool.claim(), deadline, request).catch(
-      (error: unknown) => {
-        release();
-        throw error;
-      },
-    );
+    const connection = await claimed(
+      name,
+      pool.claim(isFrequent ? name : undefined),
+      deadline,
+      request,
+    ).catch((error: unknown) => {
+      release();
+      throw error;
+    });
     if (request !== undefined) request.hasBegunWork = true;
     // A request may stop waiting; its connection and its permit are in use as long as the call runs.
     const result = this.#run(name, connection, deadline, work).finally(release);

@@ -271,7 +271,7 @@ const BRIEF_STATEMENT_MS = 3_000;
 function bounded(patience: Patience): CallOptions {
   return patience === "brief"
     ? { lockTimeoutMs: BRIEF_LOCK_WAIT_MS, statementTimeoutMs: BRIEF_STATEMENT_MS }
-    : {};
+    : { isFrequent: true };
 }
 
 /** No row is to blame for a call that took too long while the database was down. */

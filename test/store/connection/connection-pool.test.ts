@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { CallOptions } from "../../../src/store/db/bounded-calls.ts";
 import { openDatabase } from "../../../src/store/db/database.ts";
 import type { PooledDatabase } from "../../../src/store/db/database.ts";
 import { createTestDatabase } from "../../support/database.ts";
@@ -34,10 +35,11 @@ async function open(random: number): Promise<void> {
   });
 }
 
-async function pid(): Promise<number> {
+async function pid(options?: CallOptions): Promise<number> {
   const [row] = await database.run(
     "pid",
     (sql) => sql<{ pid: number }[]>`select pg_backend_pid() as pid`,
+    options,
   );
   return row?.pid ?? 0;
 }
@@ -105,6 +107,22 @@ test("calls that come one by one find the same connection, whichever was given b
   end();
   await Promise.all(others);
   expect(await pid()).toBe(first);
+});
+
+test("frequent calls return to the connection of their last call, apart from calls that come one by one", async () => {
+  await open(0.5);
+  await database.openConnections();
+  const oldest = await pid();
+  const frequent = { isFrequent: true };
+  const home = await pid(frequent);
+  expect(home).not.toBe(oldest);
+  const held = Promise.withResolvers<void>();
+  const holding = database.run("other", () => held.promise, frequent);
+  // The other call has the connection: this one moves, and stays where it has planned its statement.
+  expect(await pid(frequent)).toBe(oldest);
+  held.resolve();
+  await holding;
+  expect(await pid(frequent)).toBe(oldest);
 });
 
 test("closing the database ends with the last connection, not with the time that calls may take", async () => {
