@@ -11,8 +11,6 @@ const RUNNING_POLLS = 2;
 const BATCH = 500;
 /** One batch is made and read while another is stored. */
 const FEEDERS = 2;
-/** How often each gateway gets a batch where the rate is given. */
-const EVEN_INTERVAL_MS = 100;
 const IN_PROGRESS_MAX = 6000;
 const LOOK_INTERVAL_MS = 5;
 const SHARDS = 256;
@@ -84,9 +82,16 @@ export class LifeLoad implements AsyncDisposable {
     this.#feedWith(FEEDERS, (signal) => this.#feedUntil(signal));
   }
 
-  /** Begins to send so many jobs a second to each gateway, in batches, until `drain`. */
-  feedEach(perSecond: number): void {
-    this.#feedWith(1, (signal) => this.#feedEvenly(signal, perSecond));
+  /** Begins to send so many jobs a second to each gateway, in requests of `size`, until `drain`. */
+  feedEach(perSecond: number, size: number): void {
+    this.#feedWith(1, (signal) => this.#feedEvenly(signal, perSecond, size));
+  }
+
+  /** Has so many jobs live, as fast as they go, so that the tables have the size of a database in use. */
+  async leaveBehind(jobs: number): Promise<void> {
+    this.feed();
+    await until("enough jobs are over", async () => (await this.#taken()) >= jobs);
+    await this.drain();
   }
 
   #feedWith(feeders: number, feed: (signal: AbortSignal) => Promise<void>): void {
@@ -158,9 +163,8 @@ export class LifeLoad implements AsyncDisposable {
   }
 
   /** The gateways take turns, so that the database is as busy at one moment as at another. */
-  async #feedEvenly(signal: AbortSignal, perSecond: number): Promise<void> {
-    const size = Math.round((perSecond * EVEN_INTERVAL_MS) / 1000);
-    const gapMs = EVEN_INTERVAL_MS / this.#gateways.length;
+  async #feedEvenly(signal: AbortSignal, perSecond: number, size: number): Promise<void> {
+    const gapMs = (size * 1000) / perSecond / this.#gateways.length;
     const beganAt = performance.now();
     const sending = new Set<Promise<void>>();
     const refused = Promise.withResolvers<never>();
