@@ -85,8 +85,8 @@ const ACCEPTS_QUEUED_MAX = 20_000;
 // results, as the statement's parameter, and as the driver's bytes.
 const LARGE_RESULT_BYTES = 64 * 1024;
 const LARGE_BATCH_BYTES_MAX = 4 * 1024 * 1024;
-/** A few times as long as a commit takes. */
-const TAKEN_GATHERED_MS = 10;
+/** At a few hundred a second ten share a commit; a crash sends again the callbacks of so long. */
+const TAKEN_GATHERED_MS = 50;
 const TAKEN_GATHERED_MAX = 16;
 /** Each is sent part by part, so that memory never holds a second copy of it. */
 const RESULTS_IN_PARTS_AT_ONCE = 2;
