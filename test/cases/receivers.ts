@@ -61,6 +61,12 @@ const RAW: readonly (readonly [what: string, raw: string])[] = [
     "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nx-sum: 1\r\n\r\n",
   ],
   [
+    "comes after 103 Early Hints and 100 Continue",
+    "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+  ],
+  ["is said to be HTTP/2", "HTTP/2 200 OK\r\ncontent-length: 0\r\n\r\n"],
+  ["is said to be http/1.1", "http/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"],
+  [
     "comes after 100 Continue, which was not asked for",
     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
   ],

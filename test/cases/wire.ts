@@ -53,6 +53,14 @@ const ODD: readonly (readonly [what: string, answer: string | Buffer])[] = [
     `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1c;a=b\r\n${BODY}\r\n0\r\nX-Sum: 1\r\n\r\n`,
   ],
   [
+    "comes after 103 Early Hints and 100 Continue",
+    `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 28\r\n\r\n${BODY}`,
+  ],
+  [
+    "comes after 100 Continue, whose lines end with LF alone",
+    `HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\nContent-Length: 28\n\n${BODY}`,
+  ],
+  [
     "comes after 100 Continue, which was not asked for",
     `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 28\r\n\r\n${BODY}`,
   ],

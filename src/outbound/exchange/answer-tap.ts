@@ -1,24 +1,26 @@
 import type { Socket } from "node:net";
 
-// RFC 9112 4, without the reason phrase, which some servers leave out. Not 1xx: those precede the
-// response.
-const STATUS_LINE = /^HTTP\/1\.[01] ([2-5]\d\d)(?![^ \r\n])/;
+// RFC 9112 4, without the reason phrase, which some servers leave out, and of any version, as curl
+// and browsers read it. Not 1xx: those precede the response.
+const STATUS_LINE = /^HTTP\/\d(?:\.\d)? ([2-5]\d\d)(?![^ \r\n])/i;
 const STATUS_LINE_BYTES_MAX = 16;
 
-// RFC 9110 15.2: a client has to take it though it did not ask for it. undici takes the other 1xx.
-const CONTINUE = "HTTP/1.1 100";
-const IS_CONTINUE = /^HTTP\/1\.[01] 100(?!\d)/;
-const CONTINUE_BYTES_MAX = 8 * 1024;
+// RFC 9110 15.2: a client has to take them though it did not ask for them. undici takes all but 100
+// for itself, but not 100 behind another.
+const INTERIM = "HTTP/1.1 100 ";
+const IS_INTERIM = /^HTTP\/1\.[01] 1(?!01)\d\d(?!\d)/;
+const INTERIM_BYTES_MAX = 8 * 1024;
+const EMPTY_LINE = /\n\r?\n/;
 
 /**
  * Remembers how the response on a connection begins. undici refuses a response whose head
  * contradicts itself, such as a length with chunks, without its status. Leaves out 100 Continue,
- * which undici takes for an error.
+ * which undici takes for an error, and what else precedes a response.
  */
 export class AnswerTap {
   #isListening = false;
   #first: Buffer | null = null;
-  /** The start of a response that may be a 100 Continue, while that is incomplete. */
+  /** The start of what may precede a response, while that is incomplete. */
   #pending: Buffer | null = null;
 
   /** undici receives data by `read`, so nothing is copied or delayed. */
@@ -53,7 +55,7 @@ export class AnswerTap {
   /** The data for undici; null while it is none yet. */
   #begin(chunk: Buffer): Buffer | null {
     const received = this.#pending === null ? chunk : Buffer.concat([this.#pending, chunk]);
-    const response = afterContinue(received);
+    const response = afterInterim(received);
     this.#pending = response === null ? received : null;
     if (response === null) return null;
     this.#isListening = false;
@@ -62,14 +64,16 @@ export class AnswerTap {
   }
 }
 
-/** The response behind any 100 Continue; null when its first byte has not arrived. */
-function afterContinue(received: Buffer): Buffer | null {
+/** The response behind any 100 Continue or 103 Early Hints; null when its first byte has not arrived. */
+function afterInterim(received: Buffer): Buffer | null {
   let rest = received;
   for (;;) {
-    const start = rest.toString("latin1", 0, CONTINUE.length + 1);
-    if (!IS_CONTINUE.test(start)) return CONTINUE.startsWith(start) ? null : rest;
-    const end = rest.indexOf("\r\n\r\n");
-    if (end === -1) return rest.length > CONTINUE_BYTES_MAX ? rest : null;
-    rest = rest.subarray(end + 4);
+    const start = rest.toString("latin1", 0, INTERIM.length);
+    // The start of a status line is completed by that of 100 Continue.
+    if (!IS_INTERIM.test(start + INTERIM.slice(start.length))) return rest;
+    const head = rest.toString("latin1", 0, INTERIM_BYTES_MAX);
+    const end = EMPTY_LINE.exec(head);
+    if (end === null) return rest.length > INTERIM_BYTES_MAX ? rest : null;
+    rest = rest.subarray(end.index + end[0].length);
   }
 }
