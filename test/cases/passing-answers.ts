@@ -273,7 +273,11 @@ const OF_PROXIES: readonly UpstreamCase[] = [
     definition: "snowflake",
     baseUrl: "https://acme.snowflakecomputing.com",
     answers: {
-      "/api/v2/statements/j": [{ status: 202, body: {} }, proxyPage(422), { body: { data: [] } }],
+      "/api/v2/statements/j": [
+        { status: 202, body: {} },
+        proxyPage(422),
+        { body: { statementHandle: "j", data: [] } },
+      ],
     },
     forS: 60,
     ends: { j: { type: "job.completed" } },

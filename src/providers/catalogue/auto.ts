@@ -88,9 +88,8 @@ export const auto = {
     },
     { http_status: 204, remembered: "word", observe: "running" },
     {
-      note: "Neither is an error that comes without the word.",
+      note: "Neither is an error that comes without a word.",
       http_status: SUCCESS,
-      remembered: "word",
       all: [{ pointer: "/error", empty: false }],
       observe: "retry",
     },

@@ -1,3 +1,5 @@
+import type { ProviderDefinitionSource } from "../definition/definition.ts";
+
 /*
  * The spellings of the words for an ending. Upstreams change them between versions, and their
  * documentation does not always match the version that responds.
@@ -51,3 +53,10 @@ export function withWords({ in: known }: Words, more: readonly string[]): Words 
 function words(all: string[]): Words {
   return { in: all, ignore_case: true };
 }
+
+/** For results that may be any text: a proxy's page is none, though it has 200. */
+export const NO_PAGE: ProviderDefinitionSource["rules"][number] = {
+  http_status: { gte: 200, lte: 299 },
+  headers: [{ name: "content-type", contains: "text/html" }],
+  observe: "retry",
+};

@@ -250,18 +250,30 @@ function compileStatus(wanted: ProviderRule["http_status"]): (status: number) =>
 
 /** One for the rule, and some for each test of a header, by its number of values. */
 function headSteps({ headers }: ProviderRule): number {
-  return headers.reduce((sum, { in: oneOf = [] }) => sum + 2 + oneOf.length, 1);
+  return headers.reduce((sum, { in: oneOf = [], contains = "" }) => {
+    return sum + 2 + oneOf.length + contains.length;
+  }, 1);
 }
 
-export function compileHeaderTest({ name, eq, in: oneOf, exists }: HeaderTest) {
+/** Values of headers are searched this far. */
+const HEADER_CHARACTERS_MAX = 200;
+
+export function compileHeaderTest({ name, eq, in: oneOf, contains, exists }: HeaderTest) {
+  const part = contains?.toLowerCase();
   return (headers: HeaderValues): boolean => {
     // Own headers only, whatever name a definition uses.
     const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
-    const values = value === undefined ? [] : Array.isArray(value) ? value : [value];
+    const values: readonly string[] =
+      value === undefined ? [] : typeof value === "string" ? [value] : value;
     if (exists !== undefined && exists !== values.length > 0) return false;
     if (eq !== undefined && !values.includes(eq)) return false;
+    if (part !== undefined && !values.some((one) => holds(one, part))) return false;
     return oneOf === undefined || oneOf.some((one) => values.includes(one));
   };
+}
+
+function holds(value: string, part: string): boolean {
+  return value.slice(0, HEADER_CHARACTERS_MAX).toLowerCase().includes(part);
 }
 
 /** A test of the value at a place; `tokens` lead there in the source of `numbers`. */

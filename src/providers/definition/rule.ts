@@ -86,15 +86,18 @@ const conditionSchema = z
 
 export const conditionsSchema = z.array(conditionSchema).max(10);
 
+const HEADER_TESTS = ["eq", "in", "contains", "exists"] as const;
+
 export const headerTest = z
   .strictObject({
     name: headerName.describe("The header, in lower case."),
     eq: headerText.optional().describe("Its value is this text."),
     in: z.array(headerText).min(1).max(100).optional().describe("Its value is one of these."),
+    contains: headerText.optional().describe("This is a part of its value, in any case."),
     exists: z.boolean().optional().describe("Whether the response has it."),
   })
-  .refine((test) => test.eq !== undefined || test.in !== undefined || test.exists !== undefined, {
-    error: "A test of a header needs one of eq, in, exists.",
+  .refine((test) => HEADER_TESTS.some((one) => test[one] !== undefined), {
+    error: "A test of a header needs one of eq, in, contains, exists.",
   });
 
 const status = z.int().min(100).max(599);

@@ -89,9 +89,8 @@ export const autoFixtures = {
       remembered: "word",
       means: { running: "processing" },
     },
-    "an error of such an API that comes without the word": {
+    "an error that comes without a word": {
       body: { error: "The queue is restarting." },
-      remembered: "word",
       means: { retry: "upstream_fault", says: "HTTP 200: The queue is restarting." },
     },
     "too many requests": {

@@ -20,6 +20,19 @@ const NOW_MS = Date.UTC(2026, 0, 1);
 const TIMES = { createdAt: null, updatedAt: null };
 
 test.each([...builtInProviders().values()])(
+  "a proxy's page with 200 is neither a status nor a result of $name",
+  (provider) => {
+    const [page = { headers: {}, body: Buffer.alloc(0) }] = PAGES;
+    const answer = { status: 200, ...page };
+    const facts = { seenBefore: true, ageMs: 3_600_000, nowMs: NOW_MS };
+    expect(ENDINGS).not.toContain(interpretAnswer(provider, answer, facts).kind);
+    if (provider.answers.result.kind !== "request") return;
+    const result = interpretResult(provider, answer, { nowMs: NOW_MS, times: TIMES });
+    expect(ENDINGS).not.toContain(result.kind);
+  },
+);
+
+test.each([...builtInProviders().values()])(
   "a proxy's page in place of an answer ends no job of $name",
   (provider) => {
     const marks = [null, ...provider.definition.rules.map(({ remember }) => remember ?? null)];

@@ -82,7 +82,7 @@ describe("a definition with a mistake is refused with its place and what would b
       "a header's test without a test",
       { rules: [{ headers: [{ name: "x-left" }], observe: "retry" }] },
       "/rules/0/headers/0",
-      /eq, in, exists/,
+      /eq, in, contains, exists/,
     ],
     ["neither path nor URL", { status: {} }, "/status/path", /path or url_param/],
     [

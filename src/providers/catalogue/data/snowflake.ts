@@ -34,7 +34,17 @@ export const snowflake = {
   cancel: { method: "POST", path: "/api/v2/statements/{job_id}/cancel", headers: TOKEN_TYPE },
   rules: [
     { http_status: 202, observe: "running" },
-    { http_status: 200, observe: "completed" },
+    {
+      note: "Other content with 200, such as that of a proxy, is no result.",
+      http_status: 200,
+      all: [{ pointer: "/statementHandle", empty: false }],
+      observe: "completed",
+    },
+    {
+      http_status: 200,
+      all: [{ pointer: "/resultSetMetaData", exists: true }],
+      observe: "completed",
+    },
     {
       note: "SQL execution canceled.",
       http_status: 422,

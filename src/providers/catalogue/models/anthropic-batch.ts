@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../../definition/definition.ts";
+import { NO_PAGE } from "../ending-words.ts";
 
 const ENDED = { pointer: "/processing_status", eq: "ended" };
 const NONE_SUCCEEDED = { pointer: "/request_counts/succeeded", eq: 0 };
@@ -57,7 +58,12 @@ export const anthropicBatch = {
     created_at: ["/created_at"],
     updated_at: ["/ended_at"],
   },
-  result: { kind: "request", request: { url_at: ["/results_url"] }, format: "text" },
+  result: {
+    kind: "request",
+    request: { url_at: ["/results_url"] },
+    format: "text",
+    rules: [NO_PAGE],
+  },
   schedule: { kind: "exponential", initial_s: 10, factor: 1.5, cap_s: 60 },
   limits: { concurrency: 4, requests_per_second: 0.8, burst: 4 },
   rate_limit_reset_headers: ["anthropic-ratelimit-requests-reset"],

@@ -1,5 +1,5 @@
 import type { ProviderDefinitionSource } from "../../definition/definition.ts";
-import { CANCELED, COMPLETED, FAILED } from "../ending-words.ts";
+import { CANCELED, COMPLETED, FAILED, NO_PAGE } from "../ending-words.ts";
 
 const STATUS = { pointer: "/status" };
 
@@ -59,6 +59,7 @@ export const mistralBatch = {
     kind: "request",
     request: { path: "/v1/files/{answer./output_file}/content" },
     format: "text",
+    rules: [NO_PAGE],
   },
   schedule: { kind: "exponential", initial_s: 5, factor: 1.5, cap_s: 60 },
   limits: { concurrency: 4, requests_per_second: 1, burst: 4 },

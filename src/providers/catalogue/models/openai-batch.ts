@@ -1,5 +1,5 @@
 import type { ProviderDefinitionSource } from "../../definition/definition.ts";
-import { CANCELED, COMPLETED, FAILED } from "../ending-words.ts";
+import { CANCELED, COMPLETED, FAILED, NO_PAGE } from "../ending-words.ts";
 
 /** Shared by all of OpenAI's APIs. */
 export const OPENAI_SERVICE: Pick<ProviderDefinitionSource, "base_url" | "auth" | "poll_hints"> = {
@@ -65,6 +65,7 @@ export const openaiBatch = {
     kind: "request",
     request: { path: "/v1/files/{answer./output_file_id}/content" },
     format: "text",
+    rules: [NO_PAGE],
   },
   schedule: { kind: "exponential", initial_s: 5, factor: 1.5, cap_s: 60 },
   limits: { concurrency: 16, requests_per_second: 5, burst: 5 },

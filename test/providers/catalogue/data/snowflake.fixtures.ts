@@ -37,6 +37,17 @@ export const snowflakeFixtures = {
     },
     executed: { body: ROWS, means: { completed: ROWS }, times: ["1620151693299", null] },
     "executed, several statements": { body: SEVERAL, means: { completed: SEVERAL } },
+    "executed, its rows only": {
+      body: { resultSetMetaData: { numRows: 0 }, data: [] },
+      means: { completed: { resultSetMetaData: { numRows: 0 }, data: [] } },
+    },
+    "what an API without a handle never answers": {
+      body: {},
+      means: {
+        retry: "unusable_answer",
+        says: "HTTP 200: the body has no status where one is expected.",
+      },
+    },
     failed: {
       status: 422,
       body: answer("001003", "SQL compilation error: syntax error line 1", { sqlState: "42000" }),

@@ -114,6 +114,14 @@ export const anthropicBatchFixtures = {
     },
   },
   results: {
+    "a proxy's page in place of it": {
+      headers: { "content-type": "Text/HTML; charset=utf-8" },
+      body: "<html>One moment, please</html>",
+      means: {
+        retry: "upstream_fault",
+        says: "The job has completed, but its result could not be fetched: HTTP 200 (Text/HTML; charset=utf-8)",
+      },
+    },
     "the results": {
       headers: { "content-type": "application/x-jsonl" },
       body: '{"custom_id":"a","result":{"type":"succeeded"}}\n{"custom_id":"b","result":{"type":"errored"}}\n',

@@ -89,6 +89,14 @@ export const mistralBatchFixtures = {
     },
   },
   results: {
+    "a proxy's page in place of it": {
+      headers: { "content-type": "Text/HTML; charset=utf-8" },
+      body: "<html>One moment, please</html>",
+      means: {
+        retry: "upstream_fault",
+        says: "The job has completed, but its result could not be fetched: HTTP 200 (Text/HTML; charset=utf-8)",
+      },
+    },
     "the output file": {
       headers: { "content-type": "application/octet-stream" },
       body: '{"custom_id":"0","response":{"status_code":200}}\n',
