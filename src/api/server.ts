@@ -174,7 +174,7 @@ export class HttpServer implements Service {
 
   #startRefused(cause: Error): StartRefusedError {
     const { host, port } = this.#options;
-    const remedy = "Stop the program that uses it, or choose another PORT or HOST.";
+    const remedy = remedyOf("code" in cause ? cause.code : null);
     return new StartRefusedError(`can't listen on ${host}:${port} (${cause.message}). ${remedy}`, {
       cause,
     });
@@ -319,4 +319,16 @@ function problemOfParser(code: string | undefined): Problem {
     "This is not HTTP/1.1; check the program that sends it.",
   ];
   return problem(problemCode, detail);
+}
+
+/** Advice for an address that can't be listened on. */
+function remedyOf(code: unknown): string {
+  switch (code) {
+    case "EADDRINUSE":
+      return "Stop the program that uses it, or choose another PORT or HOST.";
+    case "EACCES":
+      return "This user may not: choose a PORT from 1024 up.";
+    default:
+      return "Choose a HOST that is an address of this machine, such as 127.0.0.1 or 0.0.0.0.";
+  }
 }

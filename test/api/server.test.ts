@@ -16,7 +16,9 @@ let server: HttpServer;
 afterEach(() => server.stop());
 
 /** Serves a body reader at /body, and at /wait an answer that comes when it is let go. */
-async function serve(options: { requestTimeoutMs?: number; stopTimeoutMs?: number } = {}) {
+async function serve(
+  options: { host?: string; requestTimeoutMs?: number; stopTimeoutMs?: number } = {},
+) {
   const waiting = Promise.withResolvers<void>();
   const arrived = Promise.withResolvers<void>();
   const read = Promise.withResolvers<string>();
@@ -242,4 +244,11 @@ describe("stop", () => {
     await serve();
     await expect(Promise.all([server.stop(), server.stop()])).resolves.toHaveLength(2);
   });
+});
+
+it("says that the host is not this machine's where it can't listen on it", async () => {
+  // An address of TEST-NET-1, which no machine has.
+  await expect(serve({ host: "192.0.2.1" })).rejects.toThrow(
+    /^can't listen on 192\.0\.2\.1:0 \(.*EADDRNOTAVAIL.*\)\. Choose a HOST that is an address/,
+  );
 });
