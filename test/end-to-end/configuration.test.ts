@@ -118,7 +118,9 @@ describe.concurrent("the start is refused, with exit code 1 and nothing secret t
     const first = await processes.start(context, env(oldKey));
     await first.stop();
     const output = await refusal(context, env(newerKey));
-    expect(output).toMatch(/No key of RINGBACK_ENCRYPTION_KEYS has the id \w+; add the key/);
+    expect(output).toMatch(
+      /No key of RINGBACK_ENCRYPTION_KEYS has the id \w+; add the key .* encryption\.key of DATA_DIR/,
+    );
     expect(output).not.toContain("    at ");
     const rotated = await processes.start(context, env(`${newerKey},${oldKey}`));
     expect(await rotated.stop()).toMatchObject({ code: 0 });

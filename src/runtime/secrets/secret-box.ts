@@ -97,7 +97,8 @@ export function createSecretBox(keys: readonly Buffer[]): SecretRing {
         throw new SecretBoxError("This is not a sealed secret.");
       if (key === undefined) {
         throw new SecretBoxError(
-          `No key of RINGBACK_ENCRYPTION_KEYS has the id ${id}; add the key this secret was sealed with.`,
+          `No key of RINGBACK_ENCRYPTION_KEYS has the id ${id}; add the key this secret was sealed with. ` +
+            "Without that setting, the only key is the one in encryption.key of DATA_DIR.",
         );
       }
       const bytes = Buffer.from(payload, "base64url");
