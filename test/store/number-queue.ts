@@ -4,6 +4,7 @@ import type { GroupCommitOptions } from "../../src/store/writes/group-commit.ts"
 import { FakeClock } from "../support/fake-clock.ts";
 
 export class TransientError extends Error {}
+export class LostError extends Error {}
 export class LockedError extends Error {}
 export class TimedOutError extends Error {}
 
@@ -33,6 +34,7 @@ export function numberQueue(options: Options = {}) {
 function failureOf(error: unknown): CommitFailure {
   if (error instanceof LockedError) return "locked";
   if (error instanceof TimedOutError) return "timed_out";
+  if (error instanceof LostError) return "lost";
   return error instanceof TransientError ? "transient" : "refused";
 }
 

@@ -17,7 +17,9 @@ export type CommitOutcome<Result> =
   | { readonly kind: "locked"; readonly error: unknown }
   /** Took too long, perhaps because of one of the rows, on a database that responds. */
   | { readonly kind: "timed_out"; readonly error: unknown }
-  /** May succeed later with the same rows: connection lost, deadlock. */
+  /** The connection was lost during the commit, perhaps because it carries no batch of this size. */
+  | { readonly kind: "lost"; readonly error: unknown }
+  /** May succeed later with the same rows: no connection, deadlock. */
   | { readonly kind: "transient"; readonly error: unknown }
   /** Failed permanently: one of the rows is bad. */
   | { readonly kind: "refused"; readonly error: unknown }
@@ -25,7 +27,7 @@ export type CommitOutcome<Result> =
   | { readonly kind: "failed"; readonly error: unknown };
 
 /** Why a commit failed, by its error. */
-export type CommitFailure = "locked" | "timed_out" | "transient" | "refused";
+export type CommitFailure = "locked" | "timed_out" | "lost" | "transient" | "refused";
 
 const RETRY_DELAY_MS_FIRST = 50;
 const RETRY_DELAY_MS_MAX = 5_000;
@@ -39,7 +41,7 @@ export function commitRetryDelayMs(failures: number, random: number): number {
 /** Answers the writers: each with the result of its own row, or all with the error. */
 export function answer<Row, Result>(
   entries: readonly Entry<Row, Result>[],
-  outcome: Exclude<CommitOutcome<Result>, { kind: "locked" | "timed_out" | "transient" }>,
+  outcome: Exclude<CommitOutcome<Result>, { kind: "locked" | "timed_out" | "lost" | "transient" }>,
 ): void {
   if (outcome.kind === "committed") {
     for (const [index, entry] of entries.entries()) entry.resolve(outcome.results[index] as Result);

@@ -160,6 +160,18 @@ export function errorCodes(error: unknown): readonly string[] {
   return codes;
 }
 
+const LOST_IN_USE_CODES = new Set([
+  "CONNECTION_CLOSED",
+  "CONNECTION_DESTROYED",
+  "ECONNRESET",
+  "EPIPE",
+]);
+
+/** True when a connection ended while a call used it, as far as the error shows. */
+export function isLostInUse(error: unknown): boolean {
+  return errorCodes(error).some((code) => LOST_IN_USE_CODES.has(code));
+}
+
 /** True for errors of a server that goes down, but also of a single connection that is cut. */
 export function isConnectionLost(error: unknown): boolean {
   return errorCodes(error).some((code) => CONNECTION_LOST_CODES.has(code));

@@ -25,7 +25,8 @@ import { NotBegunInTimeError } from "../db/errors.ts";
  *   no batch free               → when one is done
  *
  * A transient error retries the batch; a permanent one halves it until the bad row is alone,
- * so that one client's bad input never fails another's request. A batch that met a row whose lock
+ * so that one client's bad input never fails another's request. A batch whose connection was lost is
+ * halved as well, and the next ones are smaller, since some networks lose long messages only. A batch that met a row whose lock
  * is held for long, or that took too long, is set aside (`set-aside-rows.ts`), so that the rows behind
  * it go on. A commit whose answer was lost may have happened: statements used here must be idempotent.
  */
@@ -241,7 +242,7 @@ export class GroupCommit<Row, Result> {
     if (outcome.kind === "locked" || outcome.kind === "timed_out") {
       this.#options.onSetAside?.({ error: outcome.error, rows: entries.length });
       this.#setAside.add(entries, startedAt);
-    } else if (outcome.kind === "refused" && entries.length > 1) {
+    } else if (outcome.kind === "lost" || (outcome.kind === "refused" && entries.length > 1)) {
       const middle = entries.length >> 1;
       await this.#settle(entries.slice(0, middle), startedAt);
       await this.#settle(entries.slice(middle), startedAt);
@@ -250,6 +251,7 @@ export class GroupCommit<Row, Result> {
     }
   }
 
+  /** Retries whole, but for more than one row whose connection was lost: they are to be halved. */
   async #commitWithRetries(
     entries: readonly Entry<Row, Result>[],
     startedAt: number,
@@ -258,14 +260,17 @@ export class GroupCommit<Row, Result> {
       // Once a row is known to be stuck, the next batch that meets it loses little time on it.
       const patience = this.#setAside.isIdle ? "patient" : "brief";
       const outcome = await this.#tryCommit(entries, patience);
+      if (outcome.kind === "committed") this.#waiting.batchCommitted(entries.length);
+      if (outcome.kind === "lost") this.#waiting.batchLost(entries.length);
       if (isOver(outcome)) return outcome;
-      if (outcome.kind !== "transient" && this.#canSetAside(entries)) return outcome;
+      if (isStuck(outcome) && this.#canSetAside(entries)) return outcome;
       const delayMs = commitRetryDelayMs(failures, this.#options.random());
       const elapsedMs = this.#options.clock.monotonic() - startedAt;
       if (elapsedMs + delayMs > this.#options.retryForMs)
         return { kind: "failed", error: outcome.error };
       this.#options.onRetry?.({ error: outcome.error, rows: entries.length, delayMs });
       await this.#pause(delayMs);
+      if (outcome.kind === "lost" && entries.length > 1) return outcome;
     }
     return { kind: "failed", error: this.#stoppedError() };
   }
@@ -346,4 +351,10 @@ type FinalOutcome<Result> = Extract<
 
 function isOver<Result>(outcome: CommitOutcome<Result>): outcome is FinalOutcome<Result> {
   return outcome.kind === "committed" || outcome.kind === "refused" || outcome.kind === "failed";
+}
+
+function isStuck<Result>(
+  outcome: CommitOutcome<Result>,
+): outcome is Extract<CommitOutcome<Result>, { kind: "locked" | "timed_out" }> {
+  return outcome.kind === "locked" || outcome.kind === "timed_out";
 }

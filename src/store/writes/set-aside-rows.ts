@@ -174,6 +174,7 @@ export class SetAsideRows<Row, Result> {
         else this.#split(group);
         break;
       case "locked":
+      case "lost":
         if (isAlone) this.#retryLater(lane, group, outcome.error);
         else this.#split(group);
         break;

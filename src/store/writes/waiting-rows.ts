@@ -9,6 +9,9 @@ interface WaitingRowsOptions<Row> {
   readonly bytesPerBatchMax: number;
 }
 
+/** Slow beside the halving, so that most batches arrive; forty of them lead from 1 row to 500. */
+const GROWTH_DIVISOR = 8;
+
 /**
  * The rows that wait for a batch, in a queue for each group. A batch takes one row of each group in
  * turn, so a row waits for as many batches as its own group fills, however many rows of others came
@@ -19,13 +22,28 @@ export class WaitingRows<Row, Result> {
   /** In the order of their turns. */
   #groups = new Map<string, Entry<Row, Result>[]>();
   #count = 0;
+  /** Rows of a batch at most: fewer after one was lost, until others arrive. */
+  #rowsMax: number;
 
   constructor(options: WaitingRowsOptions<Row>) {
     this.#options = options;
+    this.#rowsMax = options.rowsPerBatchMax;
   }
 
   get count(): number {
     return this.#count;
+  }
+
+  /** A batch of so many rows was lost with its connection: the next ones are at most half as large. */
+  batchLost(rows: number): void {
+    this.#rowsMax = Math.max(1, Math.min(this.#rowsMax, rows >> 1));
+  }
+
+  /** A batch of so many rows arrived: if it was as large as any may be, the next one may be larger. */
+  batchCommitted(rows: number): void {
+    if (rows < this.#rowsMax) return;
+    const more = Math.ceil(this.#rowsMax / GROWTH_DIVISOR);
+    this.#rowsMax = Math.min(this.#options.rowsPerBatchMax, this.#rowsMax + more);
   }
 
   add(entry: Entry<Row, Result>): void {
@@ -74,7 +92,7 @@ export class WaitingRows<Row, Result> {
   }
 
   #takeInTurns(): Entry<Row, Result>[] {
-    const inTurns = [...rowsInTurns([...this.#groups.values()], this.#options.rowsPerBatchMax)];
+    const inTurns = [...rowsInTurns([...this.#groups.values()], this.#rowsMax)];
     const batch = inTurns.slice(0, this.#countFitting(inTurns));
     const { groupOf } = this.#options;
     const taken = new Map<string, number>();
@@ -93,8 +111,8 @@ export class WaitingRows<Row, Result> {
   }
 
   #countFitting(entries: readonly Entry<Row, Result>[]): number {
-    const { rowsPerBatchMax, bytesOf, bytesPerBatchMax } = this.#options;
-    const most = Math.min(entries.length, rowsPerBatchMax);
+    const { bytesOf, bytesPerBatchMax } = this.#options;
+    const most = Math.min(entries.length, this.#rowsMax);
     if (bytesPerBatchMax === Infinity) return most;
     let bytes = 0;
     for (let rows = 0; rows < most; rows += 1) {

@@ -15,7 +15,7 @@ import { GroupCommit, type WaitingRequest } from "./group-commit.ts";
 import { type AttemptRow, recordAttempts } from "./record-attempts.ts";
 import { type EventRow, type RecordedEvent, recordEvents } from "./record-events.ts";
 import { IN_ROW_BYTES_MAX, storeResult } from "./result-parts.ts";
-import { isLockTimeout, isTimeout, isTransient } from "../db/errors.ts";
+import { isLockTimeout, isLostInUse, isTimeout, isTransient } from "../db/errors.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 
 /** Gauges of the queues of rows. */
@@ -274,10 +274,11 @@ function bounded(patience: Patience): CallOptions {
     : { isFrequent: true };
 }
 
-/** No row is to blame for a call that took too long while the database was down. */
+/** No row is to blame for a call that took too long or was cut off while the database was down. */
 function failureOf(error: unknown, isDatabaseAway: boolean): CommitFailure {
   if (isLockTimeout(error)) return "locked";
   if (isTimeout(error) && !isDatabaseAway) return "timed_out";
+  if (isLostInUse(error) && !isDatabaseAway) return "lost";
   return isTransient(error) ? "transient" : "refused";
 }
 

@@ -1,14 +1,24 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { FakeClock } from "../../support/fake-clock.ts";
 import { QueueFullError, QueueStoppedError } from "../../../src/store/writes/group-commit.ts";
 import {
   answer,
   LockedError,
+  LostError,
   numberQueue,
   TimedOutError,
   TransientError,
 } from "../number-queue.ts";
+
+/** Lets time pass until every row is written. */
+async function settling(clock: FakeClock, writes: readonly Promise<string>[]): Promise<void> {
+  let areWritten = false;
+  const all = Promise.all(writes).then(() => (areWritten = true));
+  while (!areWritten) await clock.advanceSettling(100);
+  await all;
+}
 
 /** A commit that the test lets finish by hand, first come first served. */
 function heldCommit() {
@@ -267,6 +277,62 @@ describe("errors", () => {
     await expect(writes).resolves.toEqual(["#2", "#1"]);
     expect(delaysMs).toEqual([50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
     expect(new Set(batches.map(String))).toEqual(new Set(["1,2"]));
+  });
+
+  describe("on a network that carries no more than four rows at once", () => {
+    const commit = async (rows: readonly number[]): Promise<string[]> => {
+      if (rows.length > 4) throw new LostError("no answer");
+      return answer(rows);
+    };
+
+    test("a batch whose connection was lost is halved until it arrives", async () => {
+      const { queue, clock, batches } = numberQueue({ commit, rowsPerBatchMax: 32 });
+      const rows = Array.from({ length: 16 }, (_, row) => row);
+      const writes = Promise.all(rows.map((row) => queue.write(row)));
+      await clock.advanceSettling(1_000);
+      await expect(writes).resolves.toEqual(rows.map((row) => `#${row}`));
+      expect(batches.map((batch) => batch.length)).toEqual([16, 8, 4, 4, 8, 4, 4]);
+    });
+
+    test("the batches after it are smaller, and grow again as they arrive", async () => {
+      const { queue, clock, batches } = numberQueue({ commit, rowsPerBatchMax: 32 });
+      const writes = Array.from({ length: 8 }, (_, row) => queue.write(row));
+      await nextTurn();
+      for (let row = 8; row < 32; row += 1) writes.push(queue.write(row));
+      await settling(clock, writes);
+      const sizes = batches.map((batch) => batch.length);
+      expect(sizes.slice(0, 5)).toEqual([8, 4, 4, 5, 2]);
+      expect(Math.max(...sizes.slice(1))).toBe(5);
+    });
+
+    test("rows that were set aside are halved until they arrive", async () => {
+      let isFirst = true;
+      const { queue, clock, batches } = numberQueue({
+        commit: async (rows) => {
+          const wasFirst = isFirst;
+          isFirst = false;
+          if (wasFirst) throw new LockedError("held");
+          return commit(rows);
+        },
+      });
+      const writes = Promise.all(Array.from({ length: 16 }, (_, row) => queue.write(row)));
+      await clock.advanceSettling(1_000);
+      await expect(writes).resolves.toHaveLength(16);
+      expect(batches.map((batch) => batch.length)).toEqual([16, 8, 4, 4, 8, 4, 4]);
+    });
+  });
+
+  test("a single row whose connection was lost is retried", async () => {
+    let failuresLeft = 3;
+    const { queue, clock } = numberQueue({
+      commit: async (rows) => {
+        if (failuresLeft-- > 0) throw new LostError("no answer");
+        return answer(rows);
+      },
+    });
+    const write = queue.write(1);
+    await clock.advanceSettling(1_000);
+    await expect(write).resolves.toBe("#1");
   });
 
   test("retries end after retryForMs with the last error", async () => {
