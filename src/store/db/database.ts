@@ -18,7 +18,7 @@ import {
   settingsRefusal,
 } from "../connection/server-facts.ts";
 import { ServerList } from "../connection/server-list.ts";
-import { errorCode, isTransient } from "./errors.ts";
+import { ConnectionError, errorCode, isTransient } from "./errors.ts";
 import type { MessageLog } from "../../runtime/process/log.ts";
 
 /*
@@ -168,6 +168,7 @@ export class PooledDatabase implements Database {
   readonly #pool: ConnectionPool;
   readonly #calls: BoundedCalls;
   readonly #silentCalls: SilentCalls;
+  #wasConnected = false;
 
   constructor(options: DatabaseOptions, address: DatabaseAddress) {
     const { statementTimeoutMs: statementMs, lockTimeoutMs: lockMs = LOCK_TIMEOUT_MS } = options;
@@ -180,7 +181,7 @@ export class PooledDatabase implements Database {
     const { clock = systemClock } = options;
     this.#pool = new ConnectionPool({
       connectionsMax: options.connectionsMax,
-      open: (onLost) => this.#connect(this.bounds, onLost),
+      open: (onLost) => this.#openForCalls(onLost),
       clock,
       random: options.random ?? systemRandom,
     });
@@ -334,6 +335,22 @@ export class PooledDatabase implements Database {
       lockMs: lockTimeoutMs ?? this.bounds.lockMs,
       statementMs: Math.min(statementTimeoutMs ?? Infinity, this.bounds.statementMs),
     };
+  }
+
+  /**
+   * A refusal is final only for the first connection, as at a start. Later ones end, for example when the new
+   * password has reached the gateway, so calls may be repeated.
+   */
+  async #openForCalls(onLost: (connection: Connection) => void): Promise<Connection> {
+    try {
+      const connection = await this.#connect(this.bounds, onLost);
+      this.#wasConnected = true;
+      return connection;
+    } catch (error) {
+      if (!this.#wasConnected || isTransient(error)) throw error;
+      const message = error instanceof Error ? error.message : String(error);
+      throw new ConnectionError("SERVER_REFUSES", message, error);
+    }
   }
 
   #connect(bounds: CallBounds, onLost: (connection: Connection) => void): Promise<Connection> {

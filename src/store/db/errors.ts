@@ -47,6 +47,7 @@ const TRANSIENT_CODES = new Set([
   // postgres.js, and `ConnectionError`
   "COMMIT_UNCONFIRMED",
   "CONNECTION_ENDED",
+  "SERVER_REFUSES",
 ]);
 
 /** The call took longer than allowed; it may still have taken effect. */
@@ -104,8 +105,8 @@ export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
   readonly code: ConnectionErrorCode;
 
-  constructor(code: ConnectionErrorCode, message: string) {
-    super(`${code}: ${message}`);
+  constructor(code: ConnectionErrorCode, message: string, cause?: unknown) {
+    super(`${code}: ${message}`, cause === undefined ? {} : { cause });
     this.code = code;
   }
 }
@@ -117,7 +118,9 @@ type ConnectionErrorCode =
   | "CONNECTION_CLOSED"
   | "CONNECTION_ENDED"
   /** Servers respond, but none of them satisfies `target_session_attrs`. */
-  | "NO_SUITABLE_SERVER";
+  | "NO_SUITABLE_SERVER"
+  /** A server that took connections before refuses them: no row is to blame, and a person will mend it. */
+  | "SERVER_REFUSES";
 
 /** True when the same call may succeed later. Looks through wrappers such as Drizzle's. */
 export function isTransient(error: unknown): boolean {

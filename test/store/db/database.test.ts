@@ -1,4 +1,6 @@
+import { randomUUID } from "node:crypto";
 import { sql } from "drizzle-orm";
+import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DatabaseUnavailableError, openDatabase } from "../../../src/store/db/database.ts";
 import type { DatabaseOptions, PooledDatabase } from "../../../src/store/db/database.ts";
@@ -335,6 +337,32 @@ describe("connecting", () => {
     const url = new URL(server.url);
     url.password = "wrong";
     await expect(open({ url: url.href })).rejects.toThrow("password authentication failed");
+  });
+
+  test("a password that is changed later fails calls as transient, until it is right again", async () => {
+    const admin = postgres(server.url, { max: 1, onnotice: () => {} });
+    const role = `login_${randomUUID().replaceAll("-", "")}`;
+    await admin.unsafe(`create role ${role} login password 'first'`);
+    const url = new URL(server.url);
+    url.username = role;
+    url.password = "first";
+    const database = await open({ url: url.href, connectionsMax: 1 });
+
+    await admin.unsafe(`alter role ${role} password 'second'`);
+    await admin`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${role}`;
+    const call = () => database.run("call", (sql) => sql`select 1`);
+    const refused = async (): Promise<unknown> => {
+      const error: unknown = await call().catch((caught: unknown) => caught);
+      expect(isTransient(error)).toBe(true);
+      return error;
+    };
+    await expect.poll(refused).toMatchObject({ code: "SERVER_REFUSES" });
+
+    await admin.unsafe(`alter role ${role} password 'first'`);
+    await expect.poll(() => call().catch(() => [])).toHaveLength(1);
+    await database.close(1_000);
+    await admin.unsafe(`drop role ${role}`);
+    await admin.end({ timeout: 1 });
   });
 
   test("an invalid URL is an error that does not repeat it", async () => {

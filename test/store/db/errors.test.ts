@@ -10,7 +10,7 @@ const failed = (code: string): Error => Object.assign(new Error(code), { code })
 
 const TRANSIENT =
   "08006 08P01 25006 40001 40P01 53100 53300 55P03 57014 57P01 57P03 " +
-  "CONNECTION_CLOSED CONNECTION_ENDED CONNECT_TIMEOUT ECONNREFUSED ECONNRESET EPIPE";
+  "CONNECTION_CLOSED CONNECTION_ENDED CONNECT_TIMEOUT SERVER_REFUSES ECONNREFUSED ECONNRESET EPIPE";
 
 test.each(TRANSIENT.split(" "))(
   "%s may be gone on the next try, also inside another error",
