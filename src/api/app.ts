@@ -327,13 +327,10 @@ class RequestClient implements Client {
  * waits for knows best whether it was carried out, and reports it when the deadline passes.
  */
 function withGrace(reply: Promise<Reply>, deadline: RequestDeadline, clock: Clock): Promise<Reply> {
-  const overrun = deadline.passed.catch(async (passed: unknown): Promise<never> => {
-    const grace = Promise.withResolvers<void>();
-    clock.setTimer(OVERRUN_GRACE_MS, grace.resolve);
-    await grace.promise;
-    throw passed;
-  });
-  return Promise.race([reply, overrun]);
+  const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+  reply.then(resolve, reject);
+  deadline.onPassed((passed) => clock.setTimer(OVERRUN_GRACE_MS, () => reject(passed)));
+  return promise;
 }
 
 /** True when a failed request may have been carried out. */

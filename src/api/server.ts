@@ -89,7 +89,8 @@ export class HttpServer implements Service {
       if (passing === null) {
         for (const [name, value] of ANSWER_HEADERS) response.setHeader(name, value);
         if (expectsContinue(request)) response.writeContinue();
-        limitArrival(request, requestTimeoutMs);
+        // Most bodies come together with their head, and then need no timer.
+        setImmediate(limitArrival, request, requestTimeoutMs);
       }
       void (passing ?? listener(request, response)).finally(() => {
         this.#inProgress.delete(inProgress);
@@ -260,7 +261,7 @@ function expectsContinue({ headers }: IncomingMessage): boolean {
 
 /** Refuses a request whose body does not arrive in time, as the parser does with slow heads. */
 function limitArrival(request: IncomingMessage, withinMs: number): void {
-  if (request.complete || !hasBody(request)) return;
+  if (request.complete || request.destroyed || !hasBody(request)) return;
   const { socket } = request;
   const timer = setTimeout(() => {
     if (!request.complete) endWith(socket, problemOfParser("ERR_HTTP_REQUEST_TIMEOUT"));

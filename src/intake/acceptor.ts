@@ -143,7 +143,7 @@ export class Acceptor {
   /** False when too many of the project wait already. */
   async #waitForTurn(projectId: string, deadline?: RequestDeadline): Promise<boolean> {
     const patience = new AbortController();
-    deadline?.passed.catch(() => patience.abort());
+    deadline?.onPassed(() => patience.abort());
     switch (await this.#turns.acquire(projectId, patience.signal)) {
       case "acquired":
         return true;

@@ -12,11 +12,13 @@ export class DeadlinePassedError extends Error {
  */
 export class RequestDeadline {
   readonly #clock: Clock;
-  readonly #settled = Promise.withResolvers<never>();
   #passesAt: number;
   #pausedAt: number | null = null;
   #timer: Timer | null;
-  #hasPassed = false;
+  /** Set once the deadline has passed. */
+  #error: DeadlinePassedError | null = null;
+  /** Called when it passes. Promises would cost each request several objects for what hardly ever happens. */
+  readonly #listeners: ((passed: DeadlinePassedError) => void)[] = [];
   /** True when something was sent for the request that may have had an effect. */
   hasBegunWork = false;
 
@@ -25,22 +27,24 @@ export class RequestDeadline {
     this.#clock = clock;
     this.#passesAt = clock.monotonic() + forMs;
     this.#timer = this.#startTimer(forMs);
-    // A deadline that passes while nothing waits for it is no error.
-    this.#settled.promise.catch(() => undefined);
   }
 
   get hasPassed(): boolean {
-    return this.#hasPassed;
+    return this.#error !== null;
   }
 
-  /** Rejects with `DeadlinePassedError` once the deadline has passed; else it never settles. */
-  get passed(): Promise<never> {
-    return this.#settled.promise;
+  /** Calls `listener` once the deadline has passed, or at once if it has. */
+  onPassed(listener: (passed: DeadlinePassedError) => void): void {
+    if (this.#error === null) this.#listeners.push(listener);
+    else listener(this.#error);
   }
 
   /** The outcome of `work`, or a `DeadlinePassedError` if that takes too long. */
   race<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.passed]);
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    work.then(resolve, reject);
+    this.onPassed(reject);
+    return promise;
   }
 
   /**
@@ -79,8 +83,8 @@ export class RequestDeadline {
       this.#timer = this.#startTimer(leftMs);
       return;
     }
-    this.#hasPassed = true;
-    this.#settled.reject(new DeadlinePassedError("the request took too long"));
+    this.#error = new DeadlinePassedError("the request took too long");
+    for (const listener of this.#listeners) listener(this.#error);
   }
 }
 

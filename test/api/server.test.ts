@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { Agent, request } from "node:http";
 import { Hono } from "hono";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { HttpServer } from "../../src/api/server.ts";
 import { readJsonBody } from "../../src/api/request/request-body.ts";
 import { problemAnswer } from "../../src/api/http/problem.ts";
@@ -123,6 +123,15 @@ describe("a body", () => {
     socket.end();
     expect(await read).toBe("incomplete_body");
     socket.destroy();
+  });
+
+  it("that comes with its head needs no timer", async () => {
+    const requestTimeoutMs = 12_345;
+    await serve({ requestTimeoutMs });
+    const timers = vi.spyOn(globalThis, "setTimeout");
+    await exchange(`${head(JSON_TYPE, "content-length: 2")}{}`);
+    expect(timers.mock.calls.filter(([, ms]) => ms === requestTimeoutMs)).toEqual([]);
+    timers.mockRestore();
   });
 
   it("that comes too slowly is answered 408", async () => {

@@ -232,7 +232,8 @@ export function eventWaitRoute(services: ApiServices, waiting: WaitingRequests):
       empty: "There is no newer event.",
       schema: newestEventSchema,
     },
-    async handle({ caller: { projectId }, client, query, signal, database }) {
+    async handle({ caller: { projectId }, client, query, disconnection, database }) {
+      const signal = disconnection();
       const { eventWaits } = services;
       const newestId = await eventWaits.newestOf(database, projectId);
       const after = query.after ?? newestId;

@@ -67,8 +67,8 @@ export interface RouteRequest<Query, Body> extends RequestScope {
   /** The JSON text of the body. */
   readonly bodyText: string;
   readonly headers: Headers;
-  /** Aborted when the client disconnects. */
-  readonly signal: AbortSignal;
+  /** A signal that is aborted when the client disconnects; created on demand. */
+  readonly disconnection: () => AbortSignal;
 }
 
 export interface BodyDescription<Body = unknown> {
@@ -199,10 +199,7 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
         body: body.value.value as Body,
         bodyText: body.value.text,
         headers: request.headers,
-        // Created on demand.
-        get signal() {
-          return request.signal;
-        },
+        disconnection: () => request.signal,
         deadline,
         database,
       });

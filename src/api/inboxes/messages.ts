@@ -40,7 +40,8 @@ export function messagesRoute(
     answeredWithinMs: WAITS_FOR_OTHERS_MS,
     success: { status: 200, description: "The messages.", schema: messagesSchema },
     problems: ["not_found", "invalid_cursor", "consumer_busy", "project_limit_reached"],
-    async handle({ caller: { projectId }, client, name, query, signal, database }) {
+    async handle({ caller: { projectId }, client, name, query, disconnection, database }) {
+      const signal = disconnection();
       const consumer = query.consumer ?? null;
       const cursor = { text: query.cursor, where: "parameter" } as const;
       const start = await reader.begin(database, { projectId, name, consumer }, cursor);

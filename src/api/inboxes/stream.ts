@@ -55,7 +55,8 @@ export function streamRoute(
       schema: z.string(),
     },
     problems: ["not_found", "invalid_cursor", "consumer_busy", "project_limit_reached"],
-    async handle({ caller: { projectId }, client, name, query, headers, signal, database }) {
+    async handle({ caller: { projectId }, client, name, query, headers, disconnection, database }) {
+      const signal = disconnection();
       const consumer = query.consumer ?? null;
       const lastEventId = headers.get("last-event-id") ?? "";
       const cursor =

@@ -49,7 +49,8 @@ export function waitRoute(services: ApiServices, waiting: WaitingRequests): Rout
       schema: endingSchema,
     },
     problems: ["subscription_closed"],
-    async handle({ caller: { projectId }, client, id, query, signal, ...scope }) {
+    async handle({ caller: { projectId }, client, id, query, disconnection, ...scope }) {
+      const signal = disconnection();
       const timeoutMs = query.timeout_s * 1000;
       const first = await look({ projectId, id }, services, scope);
       if (!("jobRowId" in first)) return first;

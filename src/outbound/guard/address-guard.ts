@@ -48,7 +48,7 @@ export function createAddressGuard(allow: EgressAllow): AddressGuard {
     allow.hostPorts.map(({ host, port }) => `${canonicalHost(host)} ${port}`),
   );
   const isListed = (host: string, port: number): boolean =>
-    hostPorts.has(`${canonicalHost(host)} ${port}`);
+    hostPorts.size > 0 && hostPorts.has(`${canonicalHost(host)} ${port}`);
   const isThisMachine = (host: string, port: number): boolean =>
     allow.thisMachineBut !== undefined && port !== allow.thisMachineBut && isLoopbackHost(host);
   return {

@@ -29,7 +29,7 @@ export function checkUrlSyntax(text: string): UrlSyntax {
   if (!HTTP_FORM.test(text)) return refused(notUrl);
   if (!isWholeName(destination.host))
     return refused("the host name has an empty part; check its dots");
-  url.hostname = url.hostname.replace(/\.$/, "");
+  if (url.hostname.endsWith(".")) url.hostname = url.hostname.slice(0, -1);
   if (url.href.length > URL_CHARACTERS_MAX) return refused(tooLong);
   return { ok: true, url, destination };
 }

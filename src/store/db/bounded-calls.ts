@@ -139,7 +139,7 @@ export class BoundedCalls {
     const patience = new AbortController();
     const giveUp = (): void => patience.abort();
     deadline.passed.catch(giveUp);
-    request?.passed.catch(giveUp);
+    request?.onPassed(giveUp);
     if ((await this.#turns.acquire(group, patience.signal)) === "acquired") return;
     deadline.cancel();
     throw new NoDatabaseTurnError(name, group);

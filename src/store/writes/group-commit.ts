@@ -164,7 +164,7 @@ export class GroupCommit<Row, Result> {
       else resolve(result);
     };
     const entry = { row, resolve: settle, reject };
-    request?.deadline.passed.catch((passed: unknown) => reject(this.#withdraw(entry, passed)));
+    request?.deadline.onPassed((passed) => reject(this.#withdraw(entry, passed)));
     this.#waiting.add(entry);
     this.#noteArrival(row);
     this.#schedule();
