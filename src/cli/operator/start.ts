@@ -5,6 +5,7 @@ import { systemClock } from "../../runtime/clock.ts";
 import { HeapAtRest, type ObservedProcess, shrinkHeap } from "../../runtime/process/heap.ts";
 import { saveCompiled } from "../../runtime/process/module-loading.ts";
 import type { Log } from "../../runtime/process/log.ts";
+import { stopSignals } from "../../runtime/process/hangup.ts";
 import { systemRandom } from "../../runtime/runtime.ts";
 import type { Cli } from "../frame/cli.ts";
 
@@ -96,8 +97,7 @@ function stopOnSignal({ drainMs, shutdownTimeoutMs }: Config, log: Log, cli: Cli
   const drained = (): void => {
     isDraining = false;
   };
-  process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
+  for (const signal of stopSignals()) process.on(signal, onSignal);
   return { signal: abort.signal, asked, hurried, drained, disarm: () => clearTimeout(hardStop) };
 }
 
