@@ -7,6 +7,12 @@ export interface ClientConnectionsOptions {
   readonly connectionsPerAddressMax: number;
 }
 
+interface Open {
+  readonly group: string;
+  /** Requests, more than one where the client pipelines them. */
+  inProgress: number;
+}
+
 /** The connections of one address, each in the order in which it reached its state. */
 interface Client<Connection> {
   readonly idle: Set<Connection>;
@@ -25,7 +31,7 @@ export class ClientConnections<
   },
 > {
   readonly #options: ClientConnectionsOptions;
-  readonly #groupOf = new Map<Connection, string>();
+  readonly #open = new Map<Connection, Open>();
   readonly #clients = new Map<string, Client<Connection>>();
 
   constructor(options: ClientConnectionsOptions) {
@@ -34,7 +40,7 @@ export class ClientConnections<
 
   /** Number of connections. */
   get size(): number {
-    return this.#groupOf.size;
+    return this.#open.size;
   }
 
   /** Counts a new connection; closes it, or another, when there is no room for both. */
@@ -44,33 +50,39 @@ export class ClientConnections<
       connection.destroy();
       return;
     }
-    this.#groupOf.set(connection, group);
+    this.#open.set(connection, { group, inProgress: 0 });
     const client = this.#clients.get(group);
     if (client === undefined) {
       this.#clients.set(group, { idle: new Set([connection]), busy: new Set() });
     } else client.idle.add(connection);
   }
 
-  /** Records that a request has arrived on it. */
-  began(connection: Connection): void {
-    const client = this.#clientOf(connection);
-    if (client?.idle.delete(connection) === true) client.busy.add(connection);
+  /** Records that a request has arrived on it. @returns how many are in progress on it now */
+  began(connection: Connection): number {
+    const open = this.#open.get(connection);
+    // Closed to make room, while its request was on its way.
+    if (open === undefined) return 1;
+    open.inProgress += 1;
+    if (open.inProgress === 1) this.#move(connection, open, "idle", "busy");
+    return open.inProgress;
   }
 
-  /** Records that the request on it has ended. */
+  /** Records that a request on it has ended. */
   ended(connection: Connection): void {
-    const client = this.#clientOf(connection);
-    if (client?.busy.delete(connection) === true) client.idle.add(connection);
+    const open = this.#open.get(connection);
+    if (open === undefined) return;
+    open.inProgress -= 1;
+    if (open.inProgress === 0) this.#move(connection, open, "busy", "idle");
   }
 
   closed(connection: Connection): void {
-    const group = this.#groupOf.get(connection);
-    const client = this.#clientOf(connection);
-    if (group === undefined || client === undefined) return;
-    this.#groupOf.delete(connection);
+    const open = this.#open.get(connection);
+    const client = this.#clients.get(open?.group ?? "");
+    if (open === undefined || client === undefined) return;
+    this.#open.delete(connection);
     client.idle.delete(connection);
     client.busy.delete(connection);
-    if (sizeOf(client) === 0) this.#clients.delete(group);
+    if (sizeOf(client) === 0) this.#clients.delete(open.group);
   }
 
   #hasRoomFor(group: string): boolean {
@@ -102,8 +114,10 @@ export class ClientConnections<
     return largest;
   }
 
-  #clientOf(connection: Connection): Client<Connection> | undefined {
-    return this.#clients.get(this.#groupOf.get(connection) ?? "");
+  #move(connection: Connection, { group }: Open, from: "idle" | "busy", to: "idle" | "busy"): void {
+    const client = this.#clients.get(group);
+    client?.[from].delete(connection);
+    client?.[to].add(connection);
   }
 }
 

@@ -22,6 +22,11 @@ const HEADERS_TIMEOUT_MS = 10_000;
  */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const HEADER_BYTES_MAX = 16 * 1024;
+/**
+ * Requests in progress on one connection. Node begins all that a client has pipelined in one turn of the event
+ * loop, which may be thousands; hardly any client pipelines at all.
+ */
+const PIPELINED_MAX = 16;
 /** A head that comes too slowly is refused so much later at most. */
 const HEADERS_CHECK_MS = 5_000;
 const IDLE_CHECK_MS = 25;
@@ -76,15 +81,20 @@ export class HttpServer implements Service {
         response.setHeader("connection", "close");
         this.#lastRequestAt = runtime.clock.monotonic();
       }
+      const requests = connections.began(request.socket);
+      if (requests > PIPELINED_MAX) {
+        // Those behind it are not answered: the connection is closed after this one.
+        if (requests === PIPELINED_MAX + 1) refusePipelining(request, response);
+        return;
+      }
       if (!namesOneHost(request)) {
-        refuseHost(response);
+        refuse(response, MALFORMED);
         return;
       }
       const inProgress = { response, slot: NO_SLOT };
       this.#inProgress.add(inProgress);
       // HTTP/1.0 need not name a host, and checks of load balancers don't.
       if (request.httpVersion === "1.0") request.headers.host ??= "localhost";
-      connections.began(request.socket);
       const passing = passOn(request, response);
       if (passing === null) {
         for (const [name, value] of ANSWER_HEADERS) response.setHeader(name, value);
@@ -231,9 +241,17 @@ function isHost(text: string): boolean {
 
 const HOST = /^(?:\[[0-9a-f:.]+\]|[\w.~!$&'()*+;=-]+)(?::(\d{0,5}))?$/i;
 
-function refuseHost(response: ServerResponse): void {
-  const body = problemJson(MALFORMED, null);
-  response.writeHead(PROBLEMS[MALFORMED.code].status, {
+/** Reads nothing more; the answer is sent once those to earlier requests are. */
+function refusePipelining({ socket }: IncomingMessage, response: ServerResponse): void {
+  socket.pause();
+  response.setHeader("retry-after", "1");
+  refuse(response, TOO_MANY_PIPELINED);
+}
+
+/** Answers a request with a problem, and closes its connection. */
+function refuse(response: ServerResponse, of: Problem): void {
+  const body = problemJson(of, null);
+  response.writeHead(PROBLEMS[of.code].status, {
     ...Object.fromEntries(ANSWER_HEADERS),
     "content-type": PROBLEM_TYPE,
     "content-length": Buffer.byteLength(body),
@@ -241,6 +259,11 @@ function refuseHost(response: ServerResponse): void {
   });
   response.end(body);
 }
+
+const TOO_MANY_PIPELINED = problem(
+  "too_many_requests",
+  `More than ${PIPELINED_MAX} requests wait on this connection; wait for answers before sending more, and send again what was not answered.`,
+);
 
 const MALFORMED = problem(
   "malformed_request",

@@ -54,6 +54,19 @@ describe("three thousand idle connections", () => {
     expect(stillOpen(used)).toBe(10);
   });
 
+  test("a connection with two pipelined requests is in use until both have ended", () => {
+    const { connections, open } = openOf(100);
+    const [used] = open(ATTACKER, 1);
+    if (used === undefined) throw new Error("none was opened");
+    expect([connections.began(used), connections.began(used)]).toEqual([1, 2]);
+    connections.ended(used);
+    open(ATTACKER, 3_000);
+    expect(used.isOpen).toBe(true);
+    connections.ended(used);
+    open(ATTACKER, 100);
+    expect(used.isOpen).toBe(false);
+  });
+
   test("connections from addresses of one IPv6 network count as those of one client", () => {
     const { open } = openOf(100);
     const before = open(NEIGHBOR, 10);

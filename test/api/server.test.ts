@@ -261,3 +261,40 @@ it("says that the host is not this machine's where it can't listen on it", async
     /^can't listen on 192\.0\.2\.1:0 \(.*EADDRNOTAVAIL.*\)\. Choose a HOST that is an address/,
   );
 });
+
+describe("pipelined requests", () => {
+  const pipelined = (path: string, count: number) =>
+    `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`.repeat(count);
+
+  it("a connection with four hundred pipelined requests has sixteen answered, is told why, and is closed", async () => {
+    const { letGo } = await serve();
+    const socket = open();
+    socket.write(pipelined("/wait", 400));
+    letGo();
+    const answers = (await text(socket)).split(/(?=HTTP\/1\.1 )/);
+    expect(answers).toHaveLength(17);
+    expect(answers.slice(0, 16).every((answer) => answer.endsWith("waited"))).toBe(true);
+    const refusal = answers.at(-1)?.toLowerCase() ?? "";
+    expect(refusal).toContain("http/1.1 429");
+    expect(refusal).toContain("connection: close");
+    expect(refusal).toContain("wait for answers before sending more");
+  });
+
+  it("a few pipelined requests are answered, and the connection is kept for more", async () => {
+    const { letGo } = await serve();
+    letGo();
+    const socket = open();
+    let answered = 0;
+    for (let round = 0; round < 3; round += 1) {
+      let received = "";
+      socket.write(pipelined("/wait", 16));
+      for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+        received += String(chunk);
+        if (received.split("waited").length === 17) break;
+      }
+      answered += received.split(" 200 OK").length - 1;
+    }
+    socket.destroy();
+    expect(answered).toBe(48);
+  });
+});
