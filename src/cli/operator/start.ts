@@ -5,7 +5,6 @@ import { systemClock } from "../../runtime/clock.ts";
 import { HeapAtRest, type ObservedProcess, shrinkHeap } from "../../runtime/process/heap.ts";
 import { saveCompiled } from "../../runtime/process/module-loading.ts";
 import type { Log } from "../../runtime/process/log.ts";
-import { stopSignals } from "../../runtime/process/hangup.ts";
 import { systemRandom } from "../../runtime/runtime.ts";
 import type { Cli } from "../frame/cli.ts";
 
@@ -14,6 +13,8 @@ import type { Cli } from "../frame/cli.ts";
  * machine some time lies between the two, and a person takes longer to press it again.
  */
 const SAME_SIGNAL_MS = 500;
+/** SIGHUP comes from a terminal that closes. `nohup` does not keep it away: Node takes up ignored signals again. */
+const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 /** The first requests after a start don't wait for it. */
 const SAVE_COMPILED_AFTER_MS = 10_000;
 
@@ -97,7 +98,7 @@ function stopOnSignal({ drainMs, shutdownTimeoutMs }: Config, log: Log, cli: Cli
   const drained = (): void => {
     isDraining = false;
   };
-  for (const signal of stopSignals()) process.on(signal, onSignal);
+  for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
   return { signal: abort.signal, asked, hurried, drained, disarm: () => clearTimeout(hardStop) };
 }
 
