@@ -14,7 +14,7 @@ async def hook(request: Request) -> Response:
         event = webhook.verify(await request.body(), dict(request.headers))
     except WebhookVerificationError:
         return Response(status_code=400)
-    # Test and operational events are about no job.
+    # Not every operational event is about a job.
     print(request.headers["webhook-id"], event["type"], event["data"].get("job_id", ""), flush=True)
     return Response(status_code=204)
 

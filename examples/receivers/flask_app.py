@@ -16,7 +16,7 @@ def hook():
         event = webhook.verify(request.get_data(), headers)
     except WebhookVerificationError:
         return "", 400
-    # Test and operational events are about no job.
+    # Not every operational event is about a job.
     print(headers["webhook-id"], event["type"], event["data"].get("job_id", ""), flush=True)
     return "", 204
 

@@ -25,7 +25,7 @@ $signatures = $_SERVER['HTTP_WEBHOOK_SIGNATURE'] ?? '';
 
 if (isVerified($body, $id, $timestamp, $signatures)) {
     $event = json_decode($body, true);
-    // Test and operational events are about no job.
+    // Not every operational event is about a job.
     $jobId = $event['data']['job_id'] ?? '';
     file_put_contents('php://stdout', "$id {$event['type']} $jobId\n");
     http_response_code(204);

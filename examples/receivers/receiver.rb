@@ -24,7 +24,7 @@ server.mount_proc "/hook" do |request, response|
   id, timestamp, signatures = %w[webhook-id webhook-timestamp webhook-signature].map { |name| request[name].to_s }
   if verified?(body, id, timestamp, signatures)
     event = JSON.parse(body)
-    # Test and operational events are about no job.
+    # Not every operational event is about a job.
     puts [id, event["type"], event["data"]["job_id"]].join(" ")
     response.status = 204
   else

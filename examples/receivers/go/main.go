@@ -27,7 +27,7 @@ func main() {
 		var event struct {
 			Type string `json:"type"`
 			Data struct {
-				JobID string `json:"job_id"` // empty in test and operational events
+				JobID string `json:"job_id"` // empty in operational events about no job
 			} `json:"data"`
 		}
 		if err := json.Unmarshal(body, &event); err != nil {

@@ -33,7 +33,7 @@ public class Receiver {
             return 400;
         }
         var event = JSON.readTree(body);
-        // Test and operational events are about no job.
+        // Not every operational event is about a job.
         String jobId = event.at("/data/job_id").asText();
         String id = headers.firstValue("webhook-id").orElse("");
         System.out.println(id + " " + event.at("/type").asText() + " " + jobId);

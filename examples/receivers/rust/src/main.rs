@@ -29,7 +29,7 @@ fn take(webhook: &Webhook, request: &mut Request) -> Option<()> {
     webhook.verify(&body, &headers).ok()?;
     let event: serde_json::Value = serde_json::from_slice(&body).ok()?;
     let id = headers.get("webhook-id")?.to_str().ok()?;
-    // Test and operational events are about no job.
+    // Not every operational event is about a job.
     let job_id = event["data"]["job_id"].as_str().unwrap_or_default();
     println!("{id} {} {job_id}", event["type"].as_str()?);
     Some(())
