@@ -16,6 +16,11 @@ const BEGUN_PER_TURN_MAX = 16;
  * Turns of a busy loop may be long, and one request in each would be a few dozen a second.
  */
 const BEGUN_EACH_PER_MS = 0.25;
+/**
+ * Reading large bodies takes a third of the event loop at most while several projects are at work: a body of
+ * a MiB may take a tenth of a second, and a request of another project needs several turns of the loop.
+ */
+const READING_REST_FACTOR = 2;
 /** Answers that need no key, to one address: far more than health checks ask for, and a fiftieth of the event loop. */
 const OPEN_ANSWERS = { perSecond: 200, burst: 1_000 };
 /** Those of them that take milliseconds: a browser needs three for the documentation, a scrape one. */
@@ -36,7 +41,7 @@ export class RequestAdmission {
   readonly #rates: RequestRates;
   readonly #turns: LoopTurns;
   /** One at a time: it may take as long as hundreds of small requests. */
-  readonly #readingTurns = new LoopTurns({ resource: "request_reading", begunPerTurnMax: 1 });
+  readonly #readingTurns: LoopTurns;
   readonly #held = new EqualShares("refusals_held", REFUSALS_HELD_MAX);
   readonly #openAnswers = new AddressRates(OPEN_ANSWERS);
   readonly #costlyAnswers = new AddressRates(COSTLY_ANSWERS);
@@ -58,6 +63,11 @@ export class RequestAdmission {
       begunPerTurnMax: BEGUN_PER_TURN_MAX,
       guaranteedPerMs: BEGUN_EACH_PER_MS,
       crowd: options.crowd,
+    });
+    this.#readingTurns = new LoopTurns({
+      resource: "request_reading",
+      begunPerTurnMax: 1,
+      ...(options.crowd && { rest: { crowd: options.crowd, factor: READING_REST_FACTOR } }),
     });
     this.#rates = new RequestRates(limits, clock);
   }

@@ -44,6 +44,11 @@ export class LoopCrowd {
     this.#meter = meter;
   }
 
+  /** By the clock of its meter. */
+  nowMs(): number {
+    return this.#meter.nowMs();
+  }
+
   /** Notes that a project begins a piece of work. Costs nothing while there is only one. */
   note(projectId: string): void {
     if (projectId === this.#latest) return;

@@ -10,12 +10,20 @@ export interface LoopTurnsOptions {
   readonly crowd?: LoopCrowd | undefined;
   /** Pieces of work that each project of a crowd may begin in a millisecond at least. */
   readonly guaranteedPerMs?: number;
+  /**
+   * For pieces that take long: after a turn, the next waits for as many times as long as it took, while
+   * several projects are at work.
+   */
+  readonly rest?: { readonly crowd: LoopCrowd; readonly factor: number };
 }
 
 interface Waiting {
   readonly pieces: number;
   readonly begin: () => void;
 }
+
+/** A turn may have been long for other reasons, such as a machine that was suspended. */
+const REST_MS_MAX = 1_000;
 
 /**
  * Shares the event loop among projects. Only a few pieces of work begin in each turn of the loop; the
@@ -33,6 +41,7 @@ export class LoopTurns {
   /** Null when the crowd does not limit this turn. */
   #eachMax: number | null = null;
   #isScheduled = false;
+  #beganAtMs = 0;
 
   constructor(options: LoopTurnsOptions) {
     this.#options = options;
@@ -81,12 +90,25 @@ export class LoopTurns {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    const { crowd, guaranteedPerMs = 0 } = this.#options;
+    const { crowd, rest, guaranteedPerMs = 0 } = this.#options;
+    if (rest !== undefined) this.#beganAtMs = rest.crowd.nowMs();
     this.#begun = 0;
     this.#begunBy.clear();
     this.#eachMax = crowd?.isCrowded === true ? crowd.decide(guaranteedPerMs) : null;
-    if (this.#eachMax === null) setImmediate(this.#beginNext);
+    if (this.#eachMax === null) setImmediate(this.#endTurn);
     else setTimeout(this.#beginNext, DECIDED_EVERY_MS);
+  }
+
+  readonly #endTurn = (): void => {
+    const restMs = this.#restMs();
+    if (restMs < 1) this.#beginNext();
+    else setTimeout(this.#beginNext, restMs);
+  };
+
+  #restMs(): number {
+    const { rest } = this.#options;
+    if (rest?.crowd.isCrowded !== true) return 0;
+    return Math.min(REST_MS_MAX, (rest.crowd.nowMs() - this.#beganAtMs) * rest.factor);
   }
 
   readonly #beginNext = (): void => {

@@ -224,3 +224,20 @@ test("on a busy loop a flood begins its part of a turn, and another project's wo
   // Its part of this turn as well.
   expect(turns.begin("quiet")).toBeNull();
 });
+
+test("after a long piece of work the next waits for several times as long while other projects are at work", async () => {
+  let nowMs = 0;
+  const crowd = new LoopCrowd({ nowMs: () => nowMs, idleMs: () => 0 });
+  const rest = { crowd, factor: 2 };
+  const turns = new LoopTurns({ resource: "request_reading", begunPerTurnMax: 1, rest });
+  const read = async (): Promise<void> => {
+    await turns.begin("loud");
+    nowMs += 30;
+  };
+  crowd.note("loud");
+  crowd.note("quiet");
+  const beganAtMs = performance.now();
+  await Promise.all([read(), read(), read()]);
+  // The timers of Node may be a millisecond early.
+  expect(performance.now() - beganAtMs).toBeGreaterThanOrEqual(2 * (2 * 30 - 1));
+});
