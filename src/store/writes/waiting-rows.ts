@@ -39,7 +39,7 @@ export class WaitingRows<Row, Result> {
     this.#rowsMax = Math.max(1, Math.min(this.#rowsMax, rows >> 1));
   }
 
-  /** A batch of so many rows arrived: if it was as large as any may be, the next one may be larger. */
+  /** A batch of so many rows arrived. Only one of the full size shows that a larger one may pass too. */
   batchCommitted(rows: number): void {
     if (rows < this.#rowsMax) return;
     const more = Math.ceil(this.#rowsMax / GROWTH_DIVISOR);

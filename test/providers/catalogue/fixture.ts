@@ -55,3 +55,13 @@ export interface ProviderFixtures {
   /** Answers to the request for the result. */
   readonly results?: Readonly<Record<string, AnswerFixture>>;
 }
+
+/** A page that a proxy answers in place of a result that is any text. */
+export const PAGE_AS_RESULT: AnswerFixture = {
+  headers: { "content-type": "Text/HTML; charset=utf-8" },
+  body: "<html>One moment, please</html>",
+  means: {
+    retry: "upstream_fault",
+    says: "The job has completed, but its result could not be fetched: HTTP 200 (Text/HTML; charset=utf-8)",
+  },
+};

@@ -1,4 +1,4 @@
-import type { ProviderFixtures } from "../fixture.ts";
+import { PAGE_AS_RESULT, type ProviderFixtures } from "../fixture.ts";
 
 const URL = "https://api.anthropic.com/v1/messages/batches/msgbatch_013Z/results";
 const RUNNING = { processing: 100, succeeded: 0, errored: 0, canceled: 0, expired: 0 };
@@ -114,14 +114,7 @@ export const anthropicBatchFixtures = {
     },
   },
   results: {
-    "a proxy's page in place of it": {
-      headers: { "content-type": "Text/HTML; charset=utf-8" },
-      body: "<html>One moment, please</html>",
-      means: {
-        retry: "upstream_fault",
-        says: "The job has completed, but its result could not be fetched: HTTP 200 (Text/HTML; charset=utf-8)",
-      },
-    },
+    "a proxy's page in place of it": PAGE_AS_RESULT,
     "the results": {
       headers: { "content-type": "application/x-jsonl" },
       body: '{"custom_id":"a","result":{"type":"succeeded"}}\n{"custom_id":"b","result":{"type":"errored"}}\n',

@@ -1,4 +1,4 @@
-import type { ProviderFixtures } from "../fixture.ts";
+import { PAGE_AS_RESULT, type ProviderFixtures } from "../fixture.ts";
 
 const PROGRESS = { total: 100, completed: 60, succeeded: 58, failed: 2 };
 
@@ -89,14 +89,7 @@ export const mistralBatchFixtures = {
     },
   },
   results: {
-    "a proxy's page in place of it": {
-      headers: { "content-type": "Text/HTML; charset=utf-8" },
-      body: "<html>One moment, please</html>",
-      means: {
-        retry: "upstream_fault",
-        says: "The job has completed, but its result could not be fetched: HTTP 200 (Text/HTML; charset=utf-8)",
-      },
-    },
+    "a proxy's page in place of it": PAGE_AS_RESULT,
     "the output file": {
       headers: { "content-type": "application/octet-stream" },
       body: '{"custom_id":"0","response":{"status_code":200}}\n',

@@ -1,4 +1,4 @@
-import type { ProviderFixtures } from "../fixture.ts";
+import { PAGE_AS_RESULT, type ProviderFixtures } from "../fixture.ts";
 
 function batch(status: string, more: object = {}) {
   return {
@@ -123,14 +123,7 @@ export const openaiBatchFixtures = {
     },
   },
   results: {
-    "a proxy's page in place of it": {
-      headers: { "content-type": "Text/HTML; charset=utf-8" },
-      body: "<html>One moment, please</html>",
-      means: {
-        retry: "upstream_fault",
-        says: "The job has completed, but its result could not be fetched: HTTP 200 (Text/HTML; charset=utf-8)",
-      },
-    },
+    "a proxy's page in place of it": PAGE_AS_RESULT,
     "the output file": {
       headers: { "content-type": "application/octet-stream" },
       body: '{"custom_id":"1","response":{"status_code":200}}\n{"custom_id":"2","response":{"status_code":200}}\n',
